@@ -1,0 +1,1 @@
+"""What each table and figure runs, beyond what a configuration can say."""

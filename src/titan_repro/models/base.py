@@ -1,0 +1,36 @@
+"""The shape that all models share: a chain of blocks, a neck and one last linear layer."""
+
+from torch import Tensor, nn
+
+
+class BlockNetwork(nn.Module):
+    """A network cut where data selection needs it.
+
+    blocks: the trunk, in order; the first few give shallow features (paper section 3.3,
+        footnote 3: "several blocks with similar structures").
+    neck: from the last block's output to the embedding (n, d): pooling, flattening and any
+        hidden fully connected layers.
+    classifier: the last layer. With embedding h and d = softmax - onehot, its weight-and-bias
+        gradient of one sample is the outer product of d and [h, 1].
+    """
+
+    def __init__(self, blocks: nn.Sequential, neck: nn.Module, classifier: nn.Linear) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.neck = neck
+        self.classifier = classifier
+
+    def features(self, inputs: Tensor, blocks: int) -> Tensor:
+        """Return the output of the first `blocks` blocks, (n, *feature_shape)."""
+        output: Tensor = self.blocks[:blocks](inputs)
+        return output
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Return the input of the last layer, (n, d)."""
+        embedding: Tensor = self.neck(self.blocks(inputs))
+        return embedding
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits, (n, classes)."""
+        logits: Tensor = self.classifier(self.embed(inputs))
+        return logits

@@ -1,0 +1,1 @@
+"""Executors: how the stages of a round are run."""

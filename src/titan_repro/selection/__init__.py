@@ -1,0 +1,1 @@
+"""Data selection as pure functions over tensors: filter, scores, policies."""

@@ -1,0 +1,1 @@
+"""Rounds of fresh samples: order, noise, drift, imbalance, partition over devices."""

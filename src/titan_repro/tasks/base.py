@@ -1,0 +1,74 @@
+"""What every data set is turned into: two splits of tensors in memory, normalised by the batch."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set, whole in memory in its storage type.
+
+    inputs: (N, *input_shape) uint8, float16 or float32.
+    labels: (N,) int64, 0 <= label < number of classes.
+    owners: (N,) int64, the user or device that recorded each sample; None where the data says not.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    owners: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    def to(self, device: torch.device) -> "Split":
+        """Return the split with all its tensors on `device`."""
+        owners = None if self.owners is None else self.owners.to(device)
+        return Split(self.inputs.to(device), self.labels.to(device), owners)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set ready for training.
+
+    name: the task's name, as in conf/task.
+    source: the form in which the data was found, e.g. "cifar10 (parquet)"; quoted with results.
+    classes: class names; the position is the label.
+    mean, std: per channel or axis, in the stored inputs' units, measured on the training part
+        only; broadcastable against input_shape.
+    fingerprint: hexadecimal digest of the loaded tensors, so that a run is never continued on
+        other data.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    mean: Tensor
+    std: Tensor
+    fingerprint: str
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.train.inputs.shape[1:])
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """Turn stored inputs (n, *input_shape) into standardised float32 of the same shape.
+
+        Image-like batches (n, c, h, w) come out in channels_last memory format.
+        """
+        scaled = (inputs.float() - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
+
+    def to(self, device: torch.device) -> "Task":
+        """Return the task with all its tensors on `device`."""
+        return replace(
+            self,
+            train=self.train.to(device),
+            test=self.test.to(device),
+            mean=self.mean.to(device),
+            std=self.std.to(device),
+        )
