@@ -1,6 +1,8 @@
 """What every data set is turned into: two splits of tensors in memory, normalised by the batch."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -72,3 +74,45 @@ class Task:
             mean=self.mean.to(device),
             std=self.std.to(device),
         )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set was found on disk, and in which form.
+
+    form: e.g. "parquet", "torchvision", "official folder", "bundled".
+    files: all files to be read, or the folders that hold them where there are thousands.
+    """
+
+    form: str
+    files: tuple[Path, ...]
+
+
+class Loader(Protocol):
+    """How one data set is found, read and, where that is allowed, downloaded.
+
+    A loader is a frozen dataclass whose fields are the data set's options in conf/task.
+    """
+
+    name: ClassVar[str]
+    licence: ClassVar[str]
+    download_mb: ClassVar[float | None]
+    """Size of what `fetch` downloads; None where there is nothing to download."""
+
+    def locate(self, data: Path) -> Source:
+        """Find the data below the folder `data`, in milliseconds, without reading it.
+
+        Raises DataError saying what was looked for, where, and what to do.
+        """
+        ...
+
+    def load(self, source: Source, cache: Path | None) -> Task:
+        """Read everything into memory. Raises DataError naming the damaged file."""
+        ...
+
+    def fetch(self, data: Path) -> None:
+        """Download into the folder `data`. Raises DataError with the steps where only a person may.
+
+        An interrupted download is taken up or begun again by the next call.
+        """
+        ...
