@@ -1,0 +1,67 @@
+# make demo and make test set everything up by themselves; see README.md.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+BUDGET ?= quick
+SEEDS  ?= 0,1,2
+RUNS   ?= runs
+SELECTORS := rs,is,ll,hl,ce,ocs,camel,titan
+
+# One thread a process: on batches of ten it is also the fastest setting.
+export OMP_NUM_THREADS := 1
+
+.PHONY: help setup demo test test-slow lint format bench table1 clean
+
+help:
+	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
+	@echo "make test     set-up, then the test suite (test-slow: the long ones too)"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    the harness's overhead and the time of every policy (needs CIFAR-10)"
+	@echo "make table1   6 models x 8 selectors; BUDGET=$(BUDGET) SEEDS=$(SEEDS) RUNS=$(RUNS)"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		torch torchvision torchaudio -e '.[dev,joblib]'
+	touch $(READY)
+
+demo: setup
+	$(BIN)/titan-run -m task=digits model=small_cnn selector=rs,cis,titan seed=0,1,2 \
+		rounds=400 evaluate_every=20 evaluation_samples=360 paths.runs=$(RUNS)/demo
+	$(BIN)/titan-report compare $(RUNS)/demo --figure $(RUNS)/demo/comparison.png
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python scripts/bench_overhead.py
+	$(BIN)/python scripts/bench_policies.py
+
+# Finished runs are not run again, so an interrupted table is continued by the same command.
+table1: setup
+	$(BIN)/titan-run -m task=cifar10 model=alexnet,mobilenet,squeezenet,resnet50 \
+		selector=$(SELECTORS) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-run -m task=speech_spectrograms model=resnet34 \
+		selector=$(SELECTORS) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-run -m task=dsads model=mlp \
+		selector=$(SELECTORS) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-report table1 $(RUNS) --budget $(BUDGET)
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

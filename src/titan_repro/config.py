@@ -1,0 +1,229 @@
+"""The typed configuration of a run and everything that is checked before data are loaded.
+
+Hydra composes `RunConfig` from conf/ and the command line. `validate` checks every value's range
+and every combination that needs nothing but the configuration to be seen impossible; what depends
+on the network (its input, its blocks) is checked by `titan_repro.experiments.build`.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import II, MISSING, DictConfig, OmegaConf
+
+from titan_repro.errors import ConfigurationError
+
+
+def _default_data() -> str:
+    return os.environ.get("TITAN_DATA") or "data"
+
+
+def _default_cache() -> str:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return os.environ.get("TITAN_CACHE") or str(Path(base) / "titan-repro")
+
+
+@dataclass
+class PathsConfig:
+    """Folders. None of them can change a result."""
+
+    data: str = field(default_factory=_default_data)
+    runs: str = "runs"
+    cache: str | None = field(default_factory=_default_cache)
+
+
+@dataclass
+class FilterConfig:
+    """The coarse filter (paper section 3.3), used by the selectors that have one."""
+
+    budget: Any = 30
+    blocks: int = 1
+    score: str = "rep_plus_div"
+    quota: str = "per_class_proportional"
+    decay: float = 1.0
+    pooling: str = "none"
+
+
+@dataclass
+class RunConfig:
+    """One run. Defaults are the paper's (section 4.1) where it states them."""
+
+    task: Any = MISSING
+    model: Any = MISSING
+    selector: Any = MISSING
+    stream: Any = MISSING
+    budget: Any = MISSING
+    device: Any = MISSING
+    executor: Any = MISSING
+    experiment: Any = None
+
+    seed: int = 0
+    rounds: int = II("budget.rounds")
+    batch_size: int = 10
+    learning_rate: float = II("model.learning_rate")
+    learning_rate_decay: float = 0.95
+    learning_rate_every: int = 100
+    filter: FilterConfig = field(default_factory=FilterConfig)
+
+    delay: int = 0
+    gradient: str = "last_layer"
+    class_importance: str = "bessel"
+    class_mass: str = "candidates"
+    weighting: str = "none"
+    sampling: str = "systematic"
+    scoring_norm: str = "running"
+
+    evaluate_every: int = II("budget.evaluate_every")
+    evaluation_samples: int = II("budget.evaluation_samples")
+    checkpoint_seconds: float = 30.0
+    tensorboard: bool = False
+    paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+def register_schema() -> None:
+    """Make `RunConfig` known to Hydra under the name that conf/config.yaml asks for."""
+    ConfigStore.instance().store(name="run_schema", node=RunConfig)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one key may hold."""
+
+    key: str
+    allowed: str
+    holds: Callable[[Any], bool]
+
+    def check(self, config: DictConfig) -> None:
+        """Raise ConfigurationError if the key's value is not allowed."""
+        value = OmegaConf.select(config, self.key)
+        if not self.holds(value):
+            raise ConfigurationError(f"{self.key}: found {value!r}; allowed: {self.allowed}")
+
+
+def whole(key: str, least: int, most: int | None = None) -> Rule:
+    """A whole number from `least` to `most`."""
+    allowed = f"whole numbers of at least {least}" + ("" if most is None else f", at most {most}")
+    return Rule(
+        key,
+        allowed,
+        lambda v: type(v) is int and v >= least and (most is None or v <= most),
+    )
+
+
+def real(key: str, above: float, most: float = math.inf) -> Rule:
+    """A finite number greater than `above`, at most `most`."""
+    allowed = f"finite numbers above {above:g}" + (
+        "" if math.isinf(most) else f", at most {most:g}"
+    )
+    return Rule(
+        key,
+        allowed,
+        lambda v: type(v) in (int, float) and math.isfinite(v) and above < v <= most,
+    )
+
+
+def one_of(key: str, *names: str) -> Rule:
+    """One of a few words."""
+    return Rule(key, ", ".join(names), lambda v: v in names)
+
+
+RULES = (
+    whole("seed", 0, 2**62),
+    whole("rounds", 1),
+    whole("batch_size", 1),
+    real("learning_rate", 0),
+    real("learning_rate_decay", 0, 1),
+    whole("learning_rate_every", 1),
+    whole("delay", 0, 1),
+    whole("stream.velocity", 1),
+    whole("filter.budget", 1),
+    whole("filter.blocks", 1),
+    real("filter.decay", 0, 1),
+    one_of("filter.score", "rep_plus_div", "rep", "div", "rank_mix", "random"),
+    one_of("filter.quota", "per_class_proportional", "per_class_equal", "global"),
+    one_of("filter.pooling", "none", "average"),
+    one_of("gradient", "last_layer", "logits", "full"),
+    one_of("class_importance", "plugin", "bessel", "ema"),
+    one_of("class_mass", "candidates", "stream"),
+    one_of("weighting", "none", "unbiased", "self_normalised"),
+    one_of("sampling", "systematic", "multinomial", "without_replacement"),
+    one_of("scoring_norm", "running", "batch"),
+    one_of("model.norm", "batch", "group", "none"),
+    whole("evaluate_every", 1),
+    whole("evaluation_samples", 1),
+    Rule(
+        "checkpoint_seconds",
+        "finite numbers of at least 0",
+        lambda v: type(v) in (int, float) and 0 <= v < math.inf,
+    ),
+    whole("device.threads", 1, 1024),
+)
+
+
+def validate(config: DictConfig) -> None:
+    """Check every range, then the combinations. Raises ConfigurationError with one line."""
+    for rule in RULES:
+        rule.check(config)
+    _check_sizes(config)
+
+
+def _check_sizes(config: DictConfig) -> None:
+    """Candidates come out of the stream, and the batch out of the candidates."""
+    velocity, batch = config.stream.velocity, config.batch_size
+    candidates, source = velocity, "stream.velocity"
+    if config.selector.filter is not None:
+        candidates, source = config.filter.budget, "filter.budget"
+        if candidates > velocity:
+            raise ConfigurationError(
+                f"filter.budget: found {candidates} candidates; allowed: at most the {velocity} "
+                f"samples of a round (stream.velocity={velocity})"
+            )
+    if batch > candidates:
+        raise ConfigurationError(
+            f"batch_size: found {batch}; allowed: at most the {candidates} candidates of a round "
+            f"({source}={candidates})"
+        )
+
+
+def plain(config: Any) -> Any:
+    """Return a configuration node as plain, resolved dictionaries, lists and scalars."""
+    return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+
+
+def identity(config: DictConfig, source_form: str, *, scoring: bool) -> dict[str, Any]:
+    """Return all that can change a run's result: what its folder's name is a hash of.
+
+    In three parts: `seed`; `setting`, what runs must share to be compared; and `choices`, what
+    the selector does. Left out: paths, logging, checkpoint intervals, the executor, and keys that
+    the chosen selector does not use, so that `rs filter.budget=50` is the same run as `rs`.
+    `scoring` says whether the selector runs the network on samples at all.
+    """
+    task, model, selector = (plain(config[group]) for group in ("task", "model", "selector"))
+    setting = {
+        "task": {"name": task["name"], "loader": task["loader"], "form": source_form},
+        "model": {"name": model["name"], "network": model["network"]},
+        "stream": plain(config.stream.source),
+        "device": {key: config.device[key] for key in ("tensors", "threads")},
+        **{key: config[key] for key in SETTING_KEYS},
+    }
+    choices = {**selector, "delay": config.delay}
+    if selector["filter"] is not None:
+        choices |= {key: config.filter[key] for key in ("blocks", "pooling")}
+    if scoring:
+        choices["scoring_norm"] = config.scoring_norm
+    return {"format": 1, "seed": config.seed, "setting": setting, "choices": choices}
+
+
+SETTING_KEYS = (
+    "rounds",
+    "batch_size",
+    "learning_rate",
+    "learning_rate_decay",
+    "learning_rate_every",
+    "evaluate_every",
+    "evaluation_samples",
+)

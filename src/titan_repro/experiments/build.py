@@ -1,0 +1,123 @@
+"""From configuration nodes to objects: the last place where configuration is seen.
+
+A node with `_target_` names a class or function and its plain parameters; `construct` calls it.
+Classes never receive configuration objects.
+"""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig
+
+from titan_repro.config import plain
+from titan_repro.errors import ConfigurationError, DataError
+from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.selector import Selector
+from titan_repro.seeds import global_generator
+from titan_repro.streams.base import Stream
+from titan_repro.tasks.base import Loader, Source, Task
+from titan_repro.training import Schedule, Trainer
+
+
+def construct(key: str, node: Any, **arguments: Any) -> Any:
+    """Call the node's `_target_` with its other entries and `arguments`.
+
+    Raises ConfigurationError naming `key` if the parameters do not fit the target's signature or
+    the target refuses their values with ValueError.
+    """
+    parameters = {**plain(node), **arguments}
+    target = get_object(parameters.pop("_target_"))
+    try:
+        inspect.signature(target).bind(**parameters)
+    except TypeError as error:
+        raise ConfigurationError(f"{key}: {error} of {target.__name__}") from None
+    try:
+        return target(**parameters)
+    except ValueError as error:
+        raise ConfigurationError(f"{key}: {error}") from error
+
+
+def build_network(config: DictConfig) -> BlockNetwork:
+    """Build the model for the task's declared input with weights drawn from the run's seed."""
+    with global_generator(config.seed, "weights"):
+        network: BlockNetwork = construct(
+            "model",
+            config.model.network,
+            input_shape=tuple(config.task.input_shape),
+            num_classes=config.task.num_classes,
+        )
+    blocks = len(network.blocks)
+    if config.selector.filter is not None and config.filter.blocks > blocks:
+        raise ConfigurationError(
+            f"filter.blocks: found {config.filter.blocks}; allowed: 1 to {blocks}, the blocks of "
+            f"model={config.model.name}"
+        )
+    return network
+
+
+def build_selector(config: DictConfig) -> Selector:
+    """Compose filter and policy."""
+    classes = config.task.num_classes
+    node = config.selector.filter
+    return Selector(
+        None if node is None else construct("filter", node, num_classes=classes),
+        construct("selector", config.selector.policy),
+        classes=classes,
+        blocks=config.filter.blocks,
+        pooling=config.filter.pooling,
+        scoring_norm=config.scoring_norm,
+    )
+
+
+def build_loader(config: DictConfig) -> Loader:
+    """Build the task's loader, which has not looked at any file yet."""
+    loader: Loader = construct("task", config.task.loader)
+    return loader
+
+
+_loaded: dict[tuple[Any, ...], Task] = {}
+
+
+def load_task(config: DictConfig, loader: Loader, source: Source) -> Task:
+    """Load the task and hold it against the shape and classes that its configuration declares.
+
+    The last task is kept in memory, so that a sweep loads its data once.
+    """
+    key = (loader, source)
+    if key not in _loaded:
+        cache = config.paths.cache
+        _loaded.clear()
+        _loaded[key] = loader.load(source, None if cache is None else Path(cache))
+    task = _loaded[key]
+    _check(config, task)
+    return task
+
+
+def _check(config: DictConfig, task: Task) -> None:
+    declared: Mapping[str, Any] = {
+        "task.input_shape": tuple(config.task.input_shape),
+        "task.num_classes": config.task.num_classes,
+    }
+    loaded = {"task.input_shape": task.input_shape, "task.num_classes": len(task.classes)}
+    for key, value in declared.items():
+        if value != loaded[key]:
+            raise DataError(
+                f"{key}: the configuration says {value}, the data ({task.source}) has {loaded[key]}"
+            )
+
+
+def build_stream(config: DictConfig, task: Task) -> Stream:
+    """Build the stream over the task's training split."""
+    stream: Stream = construct("stream", config.stream.source, task=task, seed=config.seed)
+    return stream
+
+
+def build_trainer(config: DictConfig, network: BlockNetwork) -> Trainer:
+    """Build the trainer with its schedule."""
+    schedule = Schedule(
+        config.learning_rate, config.learning_rate_decay, config.learning_rate_every
+    )
+    return Trainer(network, schedule)

@@ -1,0 +1,295 @@
+"""One run from configuration to run folder: the main job behind `titan-run`.
+
+Everything that can be refused is refused before data are loaded. The loop below is the only one:
+executors differ in how a round is run, not in what is recorded, evaluated or saved.
+"""
+
+import math
+import resource
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from omegaconf import DictConfig, OmegaConf
+
+from titan_repro.config import identity, validate
+from titan_repro.devices.profile import prepare
+from titan_repro.experiments.build import (
+    build_loader,
+    build_network,
+    build_selector,
+    build_stream,
+    build_trainer,
+    load_task,
+)
+from titan_repro.pipeline.inline import InlineExecutor
+from titan_repro.pipeline.round import Executor, Round
+from titan_repro.records.digest import weights_sha256
+from titan_repro.records.evaluations import Evaluation as EvaluationRecord
+from titan_repro.records.identity import run_id
+from titan_repro.records.provenance import provenance
+from titan_repro.records.round_record import RoundRecord
+from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.run_writer import RunWriter
+from titan_repro.records.signals import Stop, interruption
+from titan_repro.tasks.base import Task
+from titan_repro.training import Evaluation, evaluate, fixed_subset
+
+
+class Observer(Protocol):
+    """Someone who looks on: a progress bar, a log. Never changes a run."""
+
+    def begin(self, folder: Path, start: int, rounds: int) -> None:
+        """Round `start` is next."""
+        ...
+
+    def round(self, result: Round) -> None:
+        """A round is done."""
+        ...
+
+    def evaluation(self, rounds_done: int, evaluation: Evaluation) -> None:
+        """The network has been measured."""
+        ...
+
+    def end(self) -> None:
+        """No more rounds will come, whatever the reason."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's summary, its folder and whether it had been finished before."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    already_there: bool
+
+
+class InterruptedRun(Exception):  # noqa: N818 (no error: the run is saved)
+    """The run was asked to stop and has saved itself."""
+
+    def __init__(self, outcome: Outcome, number: signal.Signals) -> None:
+        super().__init__(f"interrupted after {outcome.summary['rounds_done']} rounds")
+        self.outcome = outcome
+        self.signal = number
+
+
+@dataclass
+class Progress:
+    """What a run accumulates besides weights; part of every checkpoint."""
+
+    rounds_done: int = 0
+    train_seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    diverged: bool = False
+    evaluated_at: int = -1
+
+
+def run(
+    config: DictConfig, command: Sequence[str] = (), observers: Sequence[Observer] = ()
+) -> Outcome:
+    """Run what `config` describes, or go on with it, or return its summary if it is finished.
+
+    Raises ConfigurationError, DataError or RunFolderError with one line, and InterruptedRun after
+    SIGINT or SIGTERM, when the run has been saved.
+    """
+    validate(config)
+    device = prepare(config.device.tensors, config.device.threads)
+    network = build_network(config)
+    selector = build_selector(config)
+    loader = build_loader(config)
+    source = loader.locate(Path(config.paths.data))
+    facts = identity(config, source.form, scoring=selector.scores)
+    names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
+    folder = RunFolder(Path(config.paths.runs, *names))
+    summary = folder.completed()
+    if summary is not None:
+        return Outcome(folder.path, summary, already_there=True)
+    with folder.claim() as writer:
+        summary = folder.completed()  # another process may have finished it meanwhile
+        if summary is not None:
+            return Outcome(folder.path, summary, already_there=True)
+        task = load_task(config, loader, source).to(device)
+        executor = InlineExecutor(
+            network.to(device),
+            selector,
+            build_stream(config, task),
+            build_trainer(config, network),
+            batch_size=config.batch_size,
+            delay=config.delay,
+            seed=config.seed,
+        )
+        loop = _Loop(config, facts, folder.path, writer, task, executor, observers)
+        return loop.run(command)
+
+
+class _Loop:
+    """The loop over the rounds of a claimed run folder."""
+
+    def __init__(
+        self,
+        config: DictConfig,
+        facts: Mapping[str, Any],
+        folder: Path,
+        writer: RunWriter,
+        task: Task,
+        executor: Executor,
+        observers: Sequence[Observer],
+    ) -> None:
+        self.config = config
+        self.facts = facts
+        self.folder = folder
+        self.writer = writer
+        self.task = task
+        self.executor = executor
+        self.observers = observers
+        self.progress = Progress()
+        self.part = fixed_subset(task, config.evaluation_samples)
+
+    def run(self, command: Sequence[str]) -> Outcome:
+        """Run the rounds that are left and end the run, or save it if asked to stop."""
+        self._start(command)
+        with interruption() as stop:
+            for observer in self.observers:
+                observer.begin(self.folder, self.progress.rounds_done, self.config.rounds)
+            try:
+                self._rounds(stop)
+            finally:
+                for observer in self.observers:
+                    observer.end()
+            if stop.requested and not self._complete():
+                raise InterruptedRun(self._interrupt(), stop.signal or signal.SIGINT)
+            return self._finish()
+
+    def _start(self, command: Sequence[str]) -> None:
+        """Go on from the checkpoint if there is one."""
+        data = {"source": self.task.source, "fingerprint": self.task.fingerprint}
+        text = OmegaConf.to_yaml(self.config, resolve=True)
+        checkpoint = self.writer.start(text, provenance(command, data))
+        if checkpoint is not None:
+            self.executor.load_state_dict(checkpoint.state["executor"])
+            self.progress = Progress(**checkpoint.state["progress"])
+
+    def _complete(self) -> bool:
+        return self.progress.diverged or self.progress.rounds_done >= self.config.rounds
+
+    def _rounds(self, stop: Stop) -> None:
+        saved = time.monotonic()
+        self._evaluate_if_due()
+        while not (self._complete() or stop.requested):
+            self._round()
+            self._evaluate_if_due()
+            if time.monotonic() - saved >= self.config.checkpoint_seconds:
+                self.writer.save_checkpoint(self._state())
+                saved = time.monotonic()
+
+    def _round(self) -> None:
+        progress = self.progress
+        began = time.perf_counter()
+        result = self.executor.run(progress.rounds_done)
+        progress.train_seconds += time.perf_counter() - began
+        progress.rounds_done += 1
+        progress.diverged = not math.isfinite(result.loss)
+        self.writer.append(_record(result))
+        for observer in self.observers:
+            observer.round(result)
+
+    def _evaluate_if_due(self) -> None:
+        """Evaluate before the first round, every `evaluate_every` rounds and after the last."""
+        progress = self.progress
+        done = progress.rounds_done
+        due = done % self.config.evaluate_every == 0 or done == self.config.rounds
+        if not due or progress.diverged or progress.evaluated_at == done:
+            return
+        measured = evaluate(self.executor.network, self.part, self.task.normalise)
+        progress.evaluated_at = done
+        self.writer.evaluation(
+            EvaluationRecord(
+                done,
+                measured.accuracy,
+                measured.loss,
+                progress.train_seconds,
+                measured.samples,
+            )
+        )
+        for observer in self.observers:
+            observer.evaluation(done, measured)
+
+    def _state(self) -> dict[str, Any]:
+        self.progress.peak_memory_mb = self._peak_memory_mb()
+        return {"executor": dict(self.executor.state_dict()), "progress": vars(self.progress)}
+
+    def _interrupt(self) -> Outcome:
+        summary = self.writer.interrupt(self._state(), self._summary("interrupted", None))
+        return Outcome(self.folder, summary, already_there=False)
+
+    def _finish(self) -> Outcome:
+        self.writer.save_checkpoint(self._state())  # killed from here on, no round is repeated
+        if self.progress.diverged:
+            summary = self._summary("diverged", None)
+        else:
+            final = evaluate(self.executor.network, self.task.test, self.task.normalise)
+            summary = self._summary("finished", final)
+        return Outcome(self.folder, self.writer.finish(summary), already_there=False)
+
+    def _summary(self, status: str, final: Evaluation | None) -> dict[str, Any]:
+        config, progress = self.config, self.progress
+        return {
+            "status": status,
+            "run_id": run_id(self.facts),
+            "setting": run_id(self.facts["setting"]),
+            "choices": self.facts["choices"],
+            "task": config.task.name,
+            "data_source": self.task.source,
+            "data_fingerprint": self.task.fingerprint,
+            "model": config.model.name,
+            "selector": config.selector.name,
+            "stream": config.stream.name,
+            "budget": config.budget.name,
+            "device": config.device.name,
+            "executor": config.executor.name,
+            "seed": config.seed,
+            "rounds": config.rounds,
+            "rounds_done": progress.rounds_done,
+            "final_accuracy": None if final is None else final.accuracy,
+            "final_loss": None if final is None else final.loss,
+            "final_samples": None if final is None else final.samples,
+            "weights_sha256": weights_sha256(self.executor.network.state_dict()),
+            "seconds_per_round": progress.train_seconds / max(progress.rounds_done, 1),
+            "peak_memory_mb": self._peak_memory_mb(),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def _peak_memory_mb(self) -> float:
+        """Peak resident memory of this process so far and of the ones that ran before it, MB."""
+        now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return max(self.progress.peak_memory_mb, now)
+
+
+def _record(result: Round) -> RoundRecord:
+    samples, seconds = result.work.samples, result.work.seconds
+    return RoundRecord(
+        round=result.t,
+        loss=result.loss,
+        learning_rate=result.learning_rate,
+        trained_indices=result.indices,
+        trained_labels=result.labels,
+        trained_probabilities=result.probabilities,
+        trained_weights=result.weights,
+        trained_noisy=result.noisy,
+        candidates=result.candidates,
+        nonfinite=result.nonfinite,
+        samples_streamed=samples["streamed"],
+        samples_filtered=samples["filtered"],
+        samples_scored=samples["scored"],
+        samples_trained=samples["trained"],
+        seconds_stream=seconds["stream"],
+        seconds_filter=seconds["filter"],
+        seconds_score=seconds["score"],
+        seconds_select=seconds["select"],
+        seconds_train=seconds["train"],
+    )

@@ -1,0 +1,136 @@
+"""A selector is a composition: a coarse filter or none, one scoring pass, a policy.
+
+`Selector.choose` is steps 2 to 4 of a round and the only place where they are put together; every
+executor calls the same methods on the same tensors, which is why they agree to the last bit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from titan_repro.models.base import BlockNetwork
+from titan_repro.models.norm import scoring_mode
+from titan_repro.selection.base import Candidates, Needs, Policy, Selection
+from titan_repro.selection.coarse_filter import CoarseFilter
+from titan_repro.selection.full_gradients import full_gradient_moments
+from titan_repro.streams.base import Arrivals, Stream
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples to train on, with what the record says of them. All (B,)."""
+
+    arrivals: Arrivals
+    weights: Tensor
+    probabilities: Tensor
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The candidate set S of a round and the class counts of the stream that it came from.
+
+    inputs: (N, *input_shape) of the candidates, None if nobody needs them.
+    """
+
+    arrivals: Arrivals
+    stream_counts: Tensor  # (C,)
+    inputs: Tensor | None
+    nonfinite: Tensor  # ()
+
+
+class Selector:
+    """Chooses a training batch from a round's arrivals (DESIGN: filter -> scores -> policy)."""
+
+    def __init__(
+        self,
+        coarse_filter: CoarseFilter | None,
+        policy: Policy,
+        *,
+        classes: int,
+        blocks: int,
+        pooling: str,
+        scoring_norm: str,
+    ) -> None:
+        self.filter = coarse_filter
+        self.policy = policy
+        self.classes = classes
+        self.blocks = blocks
+        self.pooling = pooling
+        self.scoring_norm = scoring_norm
+
+    @property
+    def scores(self) -> bool:
+        """Whether the network is run on samples to choose among them."""
+        return self.filter is not None or self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
+
+    @torch.no_grad()
+    def admit(
+        self, network: BlockNetwork, stream: Stream, arrivals: Arrivals, draws: torch.Generator
+    ) -> Admitted:
+        """Filter a round's arrivals to the candidate set; without a filter all are candidates."""
+        needs_inputs = self.policy.needs is not Needs.NOTHING
+        if self.filter is None:
+            inputs = stream.inputs(arrivals) if needs_inputs else None
+            counts = F.one_hot(arrivals.labels, self.classes).sum(dim=0)
+            return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
+        inputs = stream.inputs(arrivals)
+        admission = self.filter.admit(self._features(network, inputs), arrivals.labels, draws)
+        kept = admission.positions
+        return Admitted(
+            arrivals.take(kept), admission.class_counts, inputs[kept], admission.nonfinite
+        )
+
+    @torch.no_grad()
+    def score(self, network: BlockNetwork, admitted: Admitted) -> Candidates:
+        """Run the network once over the candidates for what the policy needs of them."""
+        labels, counts, inputs = (
+            admitted.arrivals.labels,
+            admitted.stream_counts,
+            admitted.inputs,
+        )
+        needs = self.policy.needs
+        if needs is Needs.NOTHING or inputs is None:
+            return Candidates(labels, counts)
+        if needs is Needs.INPUTS:
+            return Candidates(labels, counts, inputs=inputs)
+        with scoring_mode(network, self.scoring_norm):
+            if needs is Needs.FULL_GRADIENTS:
+                moments = full_gradient_moments(network, inputs, labels, self.classes)
+                return Candidates(labels, counts, moments=moments)
+            embeddings = network.embed(inputs)  # (N, d)
+            logits = network.classifier(embeddings)  # (N, C)
+        return Candidates(labels, counts, logits=logits, embeddings=embeddings)
+
+    @torch.no_grad()
+    def select(
+        self, admitted: Admitted, candidates: Candidates, size: int, draws: torch.Generator
+    ) -> tuple[Batch, Selection]:
+        """Let the policy choose; return the batch and what the policy says of it."""
+        selection = self.policy.select(candidates, size, draws)
+        arrivals = admitted.arrivals.take(selection.indices)
+        return Batch(arrivals, selection.weights, selection.probabilities), selection
+
+    def _features(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
+        """Return the shallow features of the arrivals, (v, f)."""
+        with scoring_mode(network, self.scoring_norm):
+            features = network.features(inputs, self.blocks)
+        if self.pooling == "average" and features.ndim > 2:
+            features = features.flatten(start_dim=2).mean(dim=2)
+        return features.flatten(start_dim=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what filter and policy remember between rounds."""
+        return {
+            "filter": None if self.filter is None else dict(self.filter.state_dict()),
+            "policy": dict(self.policy.state_dict()),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        if self.filter is not None:
+            self.filter.load_state_dict(state["filter"])
+        self.policy.load_state_dict(state["policy"])

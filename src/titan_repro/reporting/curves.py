@@ -1,0 +1,53 @@
+"""Training curves: accuracy against rounds, one line a selector, the range over seeds shaded."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from titan_repro.errors import ConfigurationError
+from titan_repro.files import write_atomically
+from titan_repro.reporting.comparison import order_labels, setting_title
+from titan_repro.reporting.load import Runs
+from titan_repro.reporting.style import colour, pyplot
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def check_format(path: Path) -> None:
+    """Raise ConfigurationError unless the file's ending is one that can be drawn."""
+    if path.suffix.removeprefix(".") not in FORMATS:
+        allowed = ", ".join(f".{name}" for name in FORMATS)
+        raise ConfigurationError(f"--figure: found {path}; allowed endings: {allowed}")
+
+
+def plot_comparison(runs: Runs, path: Path) -> None:
+    """Draw one panel a setting: mean accuracy over seeds, lowest to highest seed shaded."""
+    check_format(path)
+    plt = pyplot()
+    settings = list(runs.summaries.groupby("setting", sort=False))
+    figure, panels = plt.subplots(
+        len(settings), 1, figsize=(6.4, 4.0 * len(settings)), squeeze=False
+    )
+    for axes, (setting, group) in zip(panels[:, 0], settings, strict=True):
+        _curves(axes, runs.curves[runs.curves["setting"] == setting])
+        axes.set_title(setting_title(group), fontsize="medium")
+    with write_atomically(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix("."))
+    plt.close(figure)
+
+
+def _curves(axes: Any, curves: pd.DataFrame) -> None:
+    """Draw one line a label. curves: label, selector, seed, round, accuracy."""
+    for label in order_labels(curves["label"]):
+        own = curves[curves["label"] == label]
+        by_round = 100 * own.groupby("round")["accuracy"].agg(["mean", "min", "max"])
+        seeds = own["seed"].nunique()
+        hue = colour(label.split()[0])
+        name = f"{label} ({seeds} seed{'s' if seeds > 1 else ''})"
+        axes.plot(by_round.index, by_round["mean"], color=hue, label=name)
+        axes.fill_between(by_round.index, by_round["min"], by_round["max"], color=hue, alpha=0.15)
+    axes.set_xlabel("training rounds")
+    axes.set_ylabel("accuracy on the fixed test subset, %")
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower right")

@@ -1,0 +1,74 @@
+"""Run folders as two tables for everything in this package."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from titan_repro.errors import RunFolderError
+from titan_repro.records.collect import collect, evaluations
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs that have ended, and their curves.
+
+    summaries: a row a run, the columns of summary.json and `label`: the selector's name, with the
+        choices that tell it from other runs of the same selector where there are any.
+    curves: long form: run_id, round, accuracy, loss, train_seconds, and the run's label, task,
+        model, setting and seed.
+    """
+
+    summaries: pd.DataFrame
+    curves: pd.DataFrame
+
+
+def load_runs(folder: Path, budget: str | None = None) -> Runs:
+    """Read all finished or diverged runs below `folder`, of one budget if it is named.
+
+    Raises RunFolderError if there are none.
+    """
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder}: no such folder; allowed: a folder that titan-run wrote to")
+    summaries = collect(folder)
+    if len(summaries):
+        summaries = summaries[summaries["status"].isin(("finished", "diverged"))]
+    if budget is not None and len(summaries):
+        summaries = summaries[summaries["budget"] == budget]
+    if len(summaries) == 0:
+        what = "finished runs" if budget is None else f"finished runs of budget {budget}"
+        raise RunFolderError(f"{folder}: found no {what}; titan-run with paths.runs makes them")
+    summaries = summaries.assign(label=_labels(summaries)).reset_index(drop=True)
+    columns = ["run_id", "round", "accuracy", "loss", "train_seconds"]
+    facts = ["run_id", "label", "selector", "task", "model", "setting", "seed"]
+    curves = evaluations(folder)[columns].merge(summaries[facts], on="run_id")
+    return Runs(summaries, curves)
+
+
+def _labels(summaries: pd.DataFrame) -> list[str]:
+    """Name each run by its selector and by the choices that differ within that selector."""
+    flat = [_flatten(choices) for choices in summaries["choices"]]
+    selectors = list(summaries["selector"])
+    values: dict[tuple[str, str], set[str]] = {}
+    for selector, choices in zip(selectors, flat, strict=True):
+        for key, value in choices.items():
+            values.setdefault((selector, key), set()).add(value)
+    labels = []
+    for selector, choices in zip(selectors, flat, strict=True):
+        telling = [
+            f"{key}={value}"
+            for key, value in sorted(choices.items())
+            if len(values[selector, key]) > 1
+        ]
+        labels.append(" ".join([selector, *telling]))
+    return labels
+
+
+def _flatten(node: Any, prefix: str = "") -> dict[str, str]:
+    if not isinstance(node, dict):
+        return {prefix: str(node)}
+    flat: dict[str, str] = {}
+    for key, value in node.items():
+        flat |= _flatten(value, f"{prefix}.{key}".lstrip("."))
+    return flat

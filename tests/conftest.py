@@ -1,0 +1,39 @@
+"""What several tests share: one thread, a tiny task, a composed configuration."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from titan_repro.conf_path import conf_dir
+from titan_repro.config import register_schema
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def configure(tmp_path: Path):
+    """Return a function that composes the configuration as titan-run does, in scratch folders."""
+    register_schema()
+
+    def composed(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return compose(
+                "config",
+                [
+                    f"paths.runs={tmp_path / 'runs'}",
+                    f"paths.cache={tmp_path / 'cache'}",
+                    *overrides,
+                ],
+            )
+
+    return composed
