@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from titan_repro.errors import ConfigurationError
+
 
 class Needs(Enum):
     """What a policy must be given about each candidate; one forward pass yields any of them."""
@@ -23,8 +25,9 @@ class Needs(Enum):
 class GradientMoments:
     """What importance sampling needs to know of per-sample gradients g_i.
 
-    norms: (N,) |g_i|.
-    class_mean_norms: (C,) |mean of g_i over the candidates of each class|; 0 for absent classes.
+    norms: (N,) |g_i|; NaN or infinite where the gradient is.
+    class_mean_norms: (C,) |mean of g_i over the candidates of each class|, those with a non-finite
+        gradient left out; 0 for classes without any.
     """
 
     norms: Tensor
@@ -93,3 +96,25 @@ class Policy(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         ...
+
+
+def check_choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise ConfigurationError naming `key` unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ConfigurationError(f"{key}: found {value!r}; allowed: {', '.join(allowed)}")
+
+
+def check_batch(candidates: Candidates, batch_size: int) -> None:
+    """Raise ConfigurationError unless 1 <= batch size <= number of candidates."""
+    if not 1 <= batch_size <= len(candidates):
+        raise ConfigurationError(
+            f"batch_size: found {batch_size}; allowed: 1 to {len(candidates)}, the number of "
+            "candidates in the round"
+        )
+
+
+def required(value: Tensor | None, name: str) -> Tensor:
+    """Return a candidate tensor that the policy said it needs; ValueError if it is missing."""
+    if value is None:
+        raise ValueError(f"this policy needs the candidates' {name}, which are missing")
+    return value

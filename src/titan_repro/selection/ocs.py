@@ -1,0 +1,66 @@
+"""OCS: online coreset selection (Yoon et al., ICLR 2022), without a reference set.
+
+A candidate scores its similarity to the mean gradient plus its diversity among the candidates:
+
+    cos(mean g, g_i) - mean_j cos(g_i, g_j)        (j = i included)
+
+Their third term, tau * cos(g_ref, g_i), keeps a memory of earlier tasks; there is none here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from titan_repro.selection.base import Candidates, Selection, check_batch
+from titan_repro.selection.sampling import select_highest
+from titan_repro.selection.statistics import GradientFactors, gradient_factors, needs_of
+
+DECIMALS = 9
+"""Scores are rounded: where similarity and diversity cancel, nothing but rounding would rank."""
+
+
+def coreset_scores(factors: GradientFactors) -> Tensor:
+    """Return every candidate's score, (N,) float64; NaN where its gradient is not finite.
+
+    The cosine with a zero gradient counts as zero. With the unit gradients u_i = g_i / |g_i| and
+    the mean gradient m both terms are one inner product, <u_i, m / |m| - mean_j u_j>.
+    """
+    norms = factors.norms
+    unusable = ~norms.isfinite()
+    factors = factors.zeroed(unusable)
+    count = (~unusable).sum().clamp_min(1)
+    unit = factors.d / norms.masked_fill(unusable | (norms == 0), 1.0).unsqueeze(1)  # (N, C)
+    mean = factors.d.T @ factors.a / count  # (C, A)
+    length = torch.linalg.vector_norm(mean)
+    direction = mean / length.masked_fill(length == 0, 1.0)
+    direction = direction - unit.T @ factors.a / count
+    scores = (unit * (factors.a @ direction.T)).sum(dim=1)
+    return scores.round(decimals=DECIMALS).masked_fill(unusable, torch.nan)
+
+
+class OnlineCoresetSelection:
+    """Keeps the B candidates of highest similarity plus diversity.
+
+    gradient: last_layer | logits.
+    """
+
+    def __init__(self, gradient: str = "last_layer") -> None:
+        self.needs = needs_of(gradient, ("last_layer", "logits"))
+        self.gradient = gradient
+
+    def select(
+        self, candidates: Candidates, batch_size: int, generator: torch.Generator
+    ) -> Selection:
+        """Rank by score; of equal scores the earlier candidate."""
+        check_batch(candidates, batch_size)
+        scores = coreset_scores(gradient_factors(candidates, self.gradient))
+        return select_highest(scores, batch_size, generator)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return nothing: rounds are independent."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore nothing."""
