@@ -2,12 +2,14 @@
 
 An entry is one file, named by a digest of everything that decides its contents: the settings of
 the preparation and the name, size and modification time of every file read. A changed setting or
-file is therefore a different entry, never a stale one. An entry that cannot be read is made anew.
+file is therefore a different entry, never a stale one. An entry also holds a digest of its tensors:
+one that cannot be read, or does not match its digest, is made anew.
 """
 
 import hashlib
 import json
 import logging
+import pickle
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -15,8 +17,13 @@ import torch
 from torch import Tensor
 
 from titan_repro.files import write_atomically
+from titan_repro.tasks.base import Split, Task
+from titan_repro.tasks.standardise import channel_moments
 
 log = logging.getLogger(__name__)
+
+DIGEST = "digest"
+"""Key of an entry's digest: the hexadecimal digits as a tensor of bytes."""
 
 
 def fingerprint_files(files: Iterable[Path], settings: Mapping[str, object]) -> str:
@@ -34,7 +41,7 @@ def fingerprint_tensors(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name}/{tensor.dtype}/{tuple(tensor.shape)};".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 
@@ -47,22 +54,83 @@ def cached(
 ) -> dict[str, Tensor]:
     """Return `prepare()`'s tensors, from `cache`/`task`-<digest>.pt if they are there already.
 
-    `cache` None means never to store. `prepare` runs at most once. A cache that cannot be
-    written costs a warning, not the run.
+    `cache` None means never to store. `prepare` runs at most once; what it raises is passed on and
+    nothing is stored. A cache that cannot be written costs a warning, not the run.
     """
+    return _cached(cache, task, settings, files, prepare)[0]
+
+
+def cached_task(
+    cache: Path | None,
+    *,
+    name: str,
+    source: str,
+    classes: tuple[str, ...],
+    settings: Mapping[str, object],
+    files: Iterable[Path],
+    prepare: Callable[[], tuple[Split, Split]],
+) -> Task:
+    """Return the task whose training and test parts `prepare()` makes, from the cache if there.
+
+    Inputs are (N, channels, ...); mean and standard deviation are taken per channel over the
+    training part. They and the fingerprint are stored with the parts. Arguments as for `cached`
+    and `Task`.
+    """
+
+    def tensors() -> dict[str, Tensor]:
+        train, test = prepare()
+        mean, std = channel_moments(train.inputs)
+        parts = {**_tensors("train", train), **_tensors("test", test)}
+        return {**parts, "mean": mean, "std": std}
+
+    stored, fingerprint = _cached(cache, name, settings, files, tensors)
+    train, test = _split("train", stored), _split("test", stored)
+    return Task(name, source, classes, train, test, stored["mean"], stored["std"], fingerprint)
+
+
+def _cached(
+    cache: Path | None,
+    task: str,
+    settings: Mapping[str, object],
+    files: Iterable[Path],
+    prepare: Callable[[], dict[str, Tensor]],
+) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors and their digest, from the cache if they are there already."""
     if cache is None:
-        return prepare()
+        tensors = prepare()
+        return tensors, fingerprint_tensors(tensors)
     entry = cache / f"{task}-{fingerprint_files(files, settings)}.pt"
     if entry.exists():
         try:
-            stored: dict[str, Tensor] = torch.load(entry, weights_only=True, mmap=False)
-            return stored
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            return _read(entry)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             log.warning("cache entry %s cannot be read (%s); preparing it anew", entry, error)
     tensors = prepare()
+    digest = fingerprint_tensors(tensors)
     try:
         with write_atomically(entry) as file:
-            torch.save(tensors, file)
+            torch.save({**tensors, DIGEST: torch.tensor(list(digest.encode()))}, file)
     except OSError as error:
         log.warning("cannot write the cache entry %s: %s", entry, error)
-    return tensors
+    return tensors, digest
+
+
+def _read(entry: Path) -> tuple[dict[str, Tensor], str]:
+    """Return an entry's tensors and digest; ValueError if they do not belong together."""
+    tensors: dict[str, Tensor] = torch.load(entry, weights_only=True, mmap=False)
+    if not isinstance(tensors, dict) or DIGEST not in tensors:
+        raise ValueError("it holds no digest")
+    digest = bytes(tensors.pop(DIGEST).tolist()).decode()
+    if fingerprint_tensors(tensors) != digest:
+        raise ValueError("its contents have changed")
+    return tensors, digest
+
+
+def _tensors(part: str, split: Split) -> dict[str, Tensor]:
+    owners = {} if split.owners is None else {f"{part}_owners": split.owners}
+    return {f"{part}_inputs": split.inputs, f"{part}_labels": split.labels, **owners}
+
+
+def _split(part: str, stored: Mapping[str, Tensor]) -> Split:
+    owners = stored.get(f"{part}_owners")
+    return Split(stored[f"{part}_inputs"], stored[f"{part}_labels"], owners)

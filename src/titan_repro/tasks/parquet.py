@@ -7,6 +7,7 @@ or embedded files (`struct<bytes, path>`, as Hugging Face stores images and audi
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +87,32 @@ def read_columns(file: Path, *columns: Column) -> dict[str, pa.ChunkedArray]:
     Raises DataError, one line with the file's name, if the file is missing, a folder, not
     readable, truncated or damaged, lacks a column, or a column has another type or a null.
     """
-    schema = _reading(file, lambda: pq.read_schema(file))
-    names = [_find(column, schema, file) for column in columns]
-    table = _reading(file, lambda: pq.read_table(file, columns=names, partitioning=None))
+    parquet = _reading(file, lambda: pq.ParquetFile(file))
+    with parquet:
+        names = [_find(column, parquet.schema_arrow, file) for column in columns]
+        table = _reading(file, lambda: parquet.read(columns=names))
     result = {}
     for column, name in zip(columns, names, strict=True):
-        values = column.convert(table[name])
+        values = _reading(file, partial(column.convert, table[name]))
         if values.null_count:
             row = values.is_null().to_pylist().index(True)
             raise DataError(f"{file}: column {name} is empty in row {row}; {column.needed} needed")
         result[column.key] = values
     return result
+
+
+def first_row(file: Path, column: Column) -> Any:
+    """Return the column's first value without reading much else. Raises as `read_columns`.
+
+    A file without rows is refused.
+    """
+    parquet = _reading(file, lambda: pq.ParquetFile(file))
+    with parquet:
+        name = _find(column, parquet.schema_arrow, file)
+        if not parquet.metadata.num_rows:
+            raise DataError(f"{file}: has no rows; at least one is needed")
+        batch = _reading(file, lambda: next(parquet.iter_batches(1, columns=[name])))
+    return column.convert(pa.chunked_array([batch[name]]))[0].as_py()
 
 
 def _reading(file: Path, read: Callable[[], Any]) -> Any:

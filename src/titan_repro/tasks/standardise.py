@@ -32,7 +32,7 @@ def channel_moments(inputs: Tensor, channel: int = 0) -> tuple[Tensor, Tensor]:
     count = 0
     mean = torch.zeros(inputs.shape[channel + 1], dtype=torch.float64)
     squares = torch.zeros_like(mean)  # sum of squared deviations from the mean, (C,)
-    for chunk in inputs.split(max(1, CHUNK_ELEMENTS // inputs[0].numel())):
+    for chunk in torch.split(inputs, max(1, CHUNK_ELEMENTS // inputs[0].numel())):
         values = chunk.movedim(channel + 1, 0).flatten(1).double()  # (C, n)
         added = values.shape[1]
         chunk_mean = values.mean(1)

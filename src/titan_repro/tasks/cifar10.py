@@ -1,0 +1,204 @@
+"""CIFAR-10: 50,000 + 10,000 colour images of 32 x 32 pixels in ten classes (Krizhevsky 2009).
+
+Read from torchvision's download, whose checksums are verified, or from Hugging Face's parquet
+files. The paper's image data (section 4.1).
+"""
+
+import http.client
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+
+from titan_repro.compat import import_torchvision
+from titan_repro.errors import DataError
+from titan_repro.tasks.base import Source, Split, Task
+from titan_repro.tasks.cache import cached_task
+from titan_repro.tasks.images import decode_images, end_workers, image_format
+from titan_repro.tasks.labels import check_labels, count_labels, counts
+from titan_repro.tasks.parquet import embedded_files, find_shards, first_row, integers, read_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+SHAPE = (3, 32, 32)
+IMAGE = embedded_files("img", "image")
+LABEL = integers("label")
+
+BATCHES = "cifar-10-batches-py"
+BATCH_FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+ORIGINAL = "torchvision original, checksummed"
+PREFERRED = f"{ORIGINAL}; preferred to the parquet copy beside it"
+PARQUET = "parquet"
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """CIFAR-10 as uint8 (N, 3, 32, 32), red, green, blue."""
+
+    name: ClassVar[str] = "cifar10"
+    licence: ClassVar[str] = "as published by Krizhevsky (2009), no explicit licence"
+    download_mb: ClassVar[float | None] = 170.5
+
+    def locate(self, data: Path) -> Source:
+        """Find `cifar-10-batches-py` or parquet files in `data`/cifar10 or `data` itself.
+
+        The original is preferred where both are there. Raises DataError if neither is, or if some
+        of the files of the one found are missing.
+        """
+        parquet = _find_parquet(data)
+        for folder in (data / "cifar10" / BATCHES, data / BATCHES):
+            if folder.is_dir():
+                files = tuple(folder / name for name in BATCH_FILES)
+                _check_present(files)
+                return Source(PREFERRED if parquet else ORIGINAL, files)
+        if parquet:
+            return Source(PARQUET, parquet)
+        raise DataError(
+            f"{data.absolute()}: cifar10 not found; looked for {BATCHES}/ and for "
+            "train-*-of-*.parquet with test-*-of-*.parquet, there and in its folder cifar10/; "
+            "run `titan-data fetch cifar10`, or set TITAN_DATA or paths.data= to where it is"
+        )
+
+    def load(self, source: Source, cache: Path | None) -> Task:
+        """Read all images; a few seconds the first time, then from the cache.
+
+        Raises DataError naming the file, and the row in a parquet file, that is not as it should
+        be: damaged, failing its checksum, an image that is not 32x32 RGB, a label beyond 0..9.
+        """
+        return cached_task(
+            cache,
+            name=self.name,
+            source=f"{self.name} ({_describe(source)})",
+            classes=CLASSES,
+            settings={"version": 1},
+            files=source.files,
+            prepare=lambda: _read(source),
+        )
+
+    def count(self, source: Source) -> "pd.DataFrame":
+        """Count samples by class and split; of parquet files only the labels are read."""
+        if source.form != PARQUET:
+            return counts(self.load(source, None))
+        labels = {
+            split: torch.cat([_read_labels(file) for file in _shards(source, split)])
+            for split in ("train", "test")
+        }
+        return count_labels(CLASSES, labels)
+
+    def fetch(self, data: Path) -> None:
+        """Download the original with torchvision into `data`/cifar10 and verify its checksum.
+
+        An interrupted download is begun again. Raises DataError if it cannot be completed.
+        """
+        folder = data / "cifar10"
+        try:
+            import_torchvision("torchvision.datasets").CIFAR10(folder, download=True)
+        except (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError) as e:
+            raise DataError(
+                f"{folder}: cifar10 could not be downloaded ({' '.join(str(e).split())}); check "
+                f"the network and the folder, or put {BATCHES}/ there by hand"
+            ) from e
+
+
+def _find_parquet(data: Path) -> tuple[Path, ...]:
+    """Return all parquet files of the first folder that has some, () if none has."""
+    for folder in (data / "cifar10", data / "cifar10" / "plain_text", data):
+        train, test = (find_shards(folder, split) for split in ("train", "test"))
+        if train and test:
+            return train + test
+        if train or test:
+            missing = "test" if train else "train"
+            raise DataError(
+                f"{folder / missing}-*-of-*.parquet: not found beside the other part of cifar10"
+            )
+    return ()
+
+
+def _check_present(files: tuple[Path, ...]) -> None:
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise DataError(
+            f"{missing[0]}: not found ({len(missing)} of {len(files)} files are missing); "
+            "run `titan-data fetch cifar10`, or remove the folder to use another copy"
+        )
+
+
+def _describe(source: Source) -> str:
+    """Return the form with the images' encoding: accuracies on a JPEG copy are not comparable."""
+    if source.form != PARQUET:
+        return source.form
+    return f"{PARQUET}, {image_format(first_row(source.files[0], IMAGE))} images"
+
+
+def _read(source: Source) -> tuple[Split, Split]:
+    if source.form != PARQUET:
+        return _read_original(source.files)
+    try:
+        train, test = (
+            [_read_shard(file) for file in _shards(source, split)] for split in ("train", "test")
+        )
+    finally:
+        end_workers()
+    return _join(train), _join(test)
+
+
+def _shards(source: Source, split: str) -> list[Path]:
+    return [file for file in source.files if file.name.startswith(f"{split}-")]
+
+
+def _read_shard(file: Path) -> Split:
+    """Return one parquet file as a split; the cheap check of labels comes first."""
+    columns = read_columns(file, IMAGE, LABEL)
+    labels = torch.from_numpy(columns["label"].to_numpy().copy())
+    check_labels(labels, len(CLASSES), file)
+    return Split(torch.from_numpy(decode_images(columns["img"].to_pylist(), SHAPE, file)), labels)
+
+
+def _read_labels(file: Path) -> torch.Tensor:
+    labels = torch.from_numpy(read_columns(file, LABEL)["label"].to_numpy().copy())
+    check_labels(labels, len(CLASSES), file)
+    return labels
+
+
+def _join(parts: list[Split]) -> Split:
+    if len(parts) == 1:
+        return parts[0]
+    return Split(torch.cat([p.inputs for p in parts]), torch.cat([p.labels for p in parts]))
+
+
+def _read_original(files: tuple[Path, ...]) -> tuple[Split, Split]:
+    """Return both parts of the original, after comparing each file with torchvision's checksum."""
+    datasets = import_torchvision("torchvision.datasets")
+    known = dict(datasets.CIFAR10.train_list + datasets.CIFAR10.test_list)
+    known[datasets.CIFAR10.meta["filename"]] = datasets.CIFAR10.meta["md5"]
+    for file in files:
+        if not datasets.utils.check_integrity(file, known[file.name]):
+            raise DataError(
+                f"{file}: does not match torchvision's checksum {known[file.name]}; remove the "
+                "folder and run `titan-data fetch cifar10`"
+            )
+    root = files[0].parent.parent
+    train, test = (datasets.CIFAR10(root, train=train) for train in (True, False))
+    return _from_torchvision(train.data, train.targets), _from_torchvision(test.data, test.targets)
+
+
+def _from_torchvision(images: np.ndarray, labels: list[int]) -> Split:
+    """Turn images (N, 32, 32, 3) into (N, 3, 32, 32)."""
+    inputs = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return Split(inputs, torch.tensor(labels))
