@@ -105,6 +105,7 @@ def _cached(
             return _read(entry)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             log.warning("cache entry %s cannot be read (%s); preparing it anew", entry, error)
+    log.info("preparing %s; from then on it is read from %s", task, entry)
     tensors = prepare()
     digest = fingerprint_tensors(tensors)
     try:

@@ -17,7 +17,7 @@ from titan_repro.compat import import_torchvision
 from titan_repro.errors import DataError
 from titan_repro.tasks.base import Source, Split, Task
 from titan_repro.tasks.cache import cached_task
-from titan_repro.tasks.images import decode_images, end_workers, image_format
+from titan_repro.tasks.images import decode_images, image_format
 from titan_repro.tasks.labels import check_labels, count_labels, counts
 from titan_repro.tasks.parquet import embedded_files, find_shards, first_row, integers, read_columns
 
@@ -149,12 +149,9 @@ def _describe(source: Source) -> str:
 def _read(source: Source) -> tuple[Split, Split]:
     if source.form != PARQUET:
         return _read_original(source.files)
-    try:
-        train, test = (
-            [_read_shard(file) for file in _shards(source, split)] for split in ("train", "test")
-        )
-    finally:
-        end_workers()
+    train, test = (
+        [_read_shard(file) for file in _shards(source, split)] for split in ("train", "test")
+    )
     return _join(train), _join(test)
 
 
