@@ -69,17 +69,18 @@ def cached_task(
     settings: Mapping[str, object],
     files: Iterable[Path],
     prepare: Callable[[], tuple[Split, Split]],
+    channel: int = 0,
 ) -> Task:
     """Return the task whose training and test parts `prepare()` makes, from the cache if there.
 
-    Inputs are (N, channels, ...); mean and standard deviation are taken per channel over the
-    training part. They and the fingerprint are stored with the parts. Arguments as for `cached`
-    and `Task`.
+    Mean and standard deviation are taken over the training part, apart for each entry of the axis
+    `channel` of input_shape: (channels, ...) by default. They and the fingerprint are stored with
+    the parts. Other arguments as for `cached` and `Task`.
     """
 
     def tensors() -> dict[str, Tensor]:
         train, test = prepare()
-        mean, std = channel_moments(train.inputs)
+        mean, std = channel_moments(train.inputs, channel)
         parts = {**_tensors("train", train), **_tensors("test", test)}
         return {**parts, "mean": mean, "std": std}
 
