@@ -73,8 +73,9 @@ def test_no_arrivals_have_no_inputs(task: Task) -> None:
 
 
 def test_impossible_settings_name_the_key(task: Task) -> None:
-    with pytest.raises(ConfigurationError, match=r"stream\.velocity=0"):
-        CleanStream(task, seed=0, velocity=0)
+    for velocity in (0, -1, 1.5, True, "many"):
+        with pytest.raises(ConfigurationError, match=rf"stream\.velocity: found {velocity!r};"):
+            CleanStream(task, seed=0, velocity=velocity)
     with pytest.raises(ConfigurationError, match="at least 1 sample"):
         CleanStream(task, 0, 100, subset=torch.zeros(0, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"0\.\.499"):

@@ -1,5 +1,9 @@
 """What every stream checks of its settings, in one form of words."""
 
+import math
+from numbers import Integral, Real
+from typing import TypeGuard
+
 import torch
 from torch import Tensor
 
@@ -7,20 +11,37 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.tasks.base import Task
 
 
+def refusal(key: str, found: object, allowed: str) -> ConfigurationError:
+    """Return the error that names the key, what was found and what is allowed."""
+    return ConfigurationError(f"{key}: found {found!r}; allowed: {allowed}")
+
+
 def require(holds: bool, key: str, found: object, allowed: str) -> None:
-    """Raise ConfigurationError naming `stream.<key>`, what was found and what is allowed."""
+    """Raise the `refusal` unless `holds`."""
     if not holds:
-        raise ConfigurationError(f"stream.{key}={found}: must be {allowed}")
+        raise refusal(key, found, allowed)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value given by a user is a whole number; True and False are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether a value given by a user is a finite number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_velocity(velocity: int) -> None:
     """Raise ConfigurationError unless at least one sample arrives in a round."""
-    require(velocity >= 1, "velocity", velocity, "a whole number of samples, at least 1")
+    holds = is_whole(velocity) and velocity >= 1
+    require(holds, "stream.velocity", velocity, "whole numbers of at least 1")
 
 
 def check_fraction(fraction: float) -> None:
     """Raise ConfigurationError unless `fraction` is a share of the samples."""
-    require(0 <= fraction <= 1, "fraction", fraction, "between 0 and 1")
+    holds = is_finite(fraction) and 0 <= fraction <= 1
+    require(holds, "stream.fraction", fraction, "numbers from 0 to 1")
 
 
 def positions_on_device(task: Task, subset: Tensor | None) -> Tensor:

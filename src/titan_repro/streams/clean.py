@@ -36,12 +36,12 @@ class CleanStream:
     def round(self, t: int) -> Arrivals:
         """Return round t's `velocity` samples."""
         indices = self._sequence(t * self.velocity, (t + 1) * self.velocity)  # (v,)
-        labels = self.task.train.labels[indices]
+        labels = self.task.train.labels.index_select(0, indices)
         return Arrivals(indices, labels, torch.zeros_like(labels, dtype=torch.bool))
 
     def inputs(self, arrivals: Arrivals) -> Tensor:
         """Return the normalised inputs (n, *input_shape), float32."""
-        return self.task.normalise(self.task.train.inputs[arrivals.indices])
+        return self.task.normalise(self.task.train.inputs.index_select(0, arrivals.indices))
 
     def _sequence(self, start: int, stop: int) -> Tensor:
         """Return samples `start` to `stop` of the whole sequence, (stop - start,)."""
