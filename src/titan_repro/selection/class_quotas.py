@@ -1,0 +1,44 @@
+"""How many of the candidate buffer's slots each class may claim before the others."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Quota = Literal["per_class_proportional", "per_class_equal", "global"]
+QUOTAS: tuple[str, ...] = get_args(Quota)
+
+
+def class_quotas(quota: str, counts: Tensor, budget: int) -> Tensor:
+    """Return whole slots for each class, (C,) int64.
+
+    counts: (C,) float64, the running class counts of the rounds before this one: quotas are
+    fixed before the round's first sample arrives.
+
+    `per_class_proportional`: to the counts plus one each, so that the first round is equal and
+    a class never seen can enter. `per_class_equal`: among the classes seen in earlier rounds,
+    or all if there was none; the others enter through slots that these cannot fill. Both add
+    up to `budget`. `global`: no class has any slot of its own, all go to the best of all.
+    """
+    match quota:
+        case "per_class_proportional":
+            return largest_remainder(counts + 1, budget)
+        case "per_class_equal":
+            seen = counts > 0
+            return largest_remainder((seen | ~seen.any()).double(), budget)
+        case _:
+            return torch.zeros_like(counts, dtype=torch.int64)
+
+
+def largest_remainder(mass: Tensor, slots: int) -> Tensor:
+    """Share out `slots` in proportion to `mass` (C,), within one of it; (C,) int64.
+
+    Every class gets its share rounded down, and what is then left goes one each to the largest
+    remainders, of equals to the lower class.
+    """
+    total = mass.sum()
+    remainder = torch.remainder(slots * mass, total)  # exact, so that equal remainders tie
+    whole = ((slots * mass - remainder) / total).round().long()
+    by_remainder = remainder.argsort(descending=True, stable=True)
+    one_more = torch.arange(len(mass), device=mass.device) < slots - whole.sum()
+    return whole + torch.empty_like(one_more).scatter(0, by_remainder, one_more)
