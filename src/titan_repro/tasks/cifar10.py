@@ -162,6 +162,8 @@ def _shards(source: Source, split: str) -> list[Path]:
 def _read_shard(file: Path) -> Split:
     """Return one parquet file as a split; the cheap check of labels comes first."""
     columns = read_columns(file, IMAGE, LABEL)
+    if not len(columns["img"]):
+        raise DataError(f"{file}: has no rows; at least one is needed")
     labels = torch.from_numpy(columns["label"].to_numpy().copy())
     check_labels(labels, len(CLASSES), file)
     return Split(torch.from_numpy(decode_images(columns["img"].to_pylist(), SHAPE, file)), labels)
@@ -185,7 +187,11 @@ def _read_original(files: tuple[Path, ...]) -> tuple[Split, Split]:
     known = dict(datasets.CIFAR10.train_list + datasets.CIFAR10.test_list)
     known[datasets.CIFAR10.meta["filename"]] = datasets.CIFAR10.meta["md5"]
     for file in files:
-        if not datasets.utils.check_integrity(file, known[file.name]):
+        try:
+            intact = datasets.utils.check_integrity(file, known[file.name])
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+        if not intact:
             raise DataError(
                 f"{file}: does not match torchvision's checksum {known[file.name]}; remove the "
                 "folder and run `titan-data fetch cifar10`"
