@@ -106,7 +106,7 @@ def test_feature_noise_is_the_same_for_some_of_a_round(task: Task) -> None:
 
 
 def test_feature_noise_does_not_change_the_task_or_the_memory_format(make_task: MakeTask) -> None:
-    for shape in ((3, 4, 4), (15,)):
+    for shape in ((3, 4, 4), (1, 7, 3), (15,), (5, 3)):
         task = make_task(samples=50, shape=shape)
         before = task.train.inputs.clone()
         stream = FeatureNoise(task, 0, 50, fraction=1.0)
@@ -121,9 +121,11 @@ def test_feature_noise_does_not_change_the_task_or_the_memory_format(make_task: 
 def test_the_masked_form_for_a_gpu_has_the_same_bits(task: Task, fraction: float) -> None:
     stream = FeatureNoise(task, 0, 100, fraction=fraction)
     arrivals = stream.round(0)
-    clean = CleanStream(task, 0, 100).inputs(arrivals)
-    rows = stream._disturb_noisy_rows(clean.clone(), arrivals)
-    assert torch.equal(stream._disturb_masked(clean.clone(), arrivals), rows)
+    rows = CleanStream(task, 0, 100).inputs(arrivals).flatten(1)
+    masked = rows.clone()
+    stream._disturb_noisy_rows(rows, arrivals)
+    stream._disturb_masked(masked, arrivals)
+    assert torch.equal(masked, rows)
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, float("inf"), float("nan"), None])

@@ -61,21 +61,23 @@ class FeatureNoise:
     def inputs(self, arrivals: Arrivals) -> Tensor:
         """Return the normalised inputs (n, *input_shape), float32, disturbed where noisy."""
         inputs = self._clean.inputs(arrivals)
+        rows = _rows(inputs)
         if inputs.device.type == "cpu":
-            return self._disturb_noisy_rows(inputs, arrivals)
-        return self._disturb_masked(inputs, arrivals)
+            self._disturb_noisy_rows(rows, arrivals)
+        else:
+            self._disturb_masked(rows, arrivals)
+        return inputs
 
-    def _disturb_noisy_rows(self, inputs: Tensor, arrivals: Arrivals) -> Tensor:
-        """Add noise in place, computed for the noisy rows alone."""
-        rows = arrivals.noisy.nonzero().squeeze(1)
-        noise = self._normals.of(arrivals.indices[rows]).mul_(self.sigma)
-        return inputs.index_add_(0, rows, noise.reshape(-1, *inputs.shape[1:]))
+    def _disturb_noisy_rows(self, rows: Tensor, arrivals: Arrivals) -> None:
+        """Add noise in place to rows (n, elements), computed for the noisy ones alone."""
+        noisy = arrivals.noisy.nonzero().squeeze(1)
+        noise = self._normals.of(arrivals.indices[noisy])
+        rows.index_add_(0, noisy, noise.mul_(self.sigma))
 
-    def _disturb_masked(self, inputs: Tensor, arrivals: Arrivals) -> Tensor:
+    def _disturb_masked(self, rows: Tensor, arrivals: Arrivals) -> None:
         """Do the same computing noise for every row: finding the noisy ones would stall a GPU."""
         noise = self._normals.of(arrivals.indices).mul_(self.sigma)
-        noise.mul_(arrivals.noisy.unsqueeze(1))
-        return inputs.add_(noise.reshape(inputs.shape))
+        rows.add_(noise.mul_(arrivals.noisy.unsqueeze(1)))
 
 
 class LabelNoise:
@@ -136,3 +138,9 @@ def noisy_samples(total: int, fraction: float, seed: int) -> Tensor:
     order = torch.randperm(total, generator=generator(seed, "noisy samples"))
     noisy[order[: round(fraction * total)]] = True
     return noisy
+
+
+def _rows(inputs: Tensor) -> Tensor:
+    """View inputs (n, *input_shape) as (n, elements) in the order in which memory holds them."""
+    in_order = inputs.permute(0, 2, 3, 1) if inputs.ndim == 4 else inputs  # channels_last
+    return in_order.view(len(inputs), math.prod(inputs.shape[1:]))
