@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
+_PARTIAL = ".partial"
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
@@ -17,7 +19,7 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False
+        dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL, delete=False
     ) as file:
         temporary = Path(file.name)
         try:
@@ -30,6 +32,15 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
             raise
     sync_folder(path.parent)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in `folder`.
+
+    Only for a folder in which nobody else can be writing at this moment.
+    """
+    for leftover in folder.glob(f".*{_PARTIAL}"):
+        leftover.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,120 @@
+"""Where a result comes from: code, versions, machine, data and command, but nobody's name."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import titan_repro
+
+_PACKAGES = (
+    "titan-repro",
+    "torchvision",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "hydra-core",
+    "omegaconf",
+)
+_DECISIVE = ("src", "conf", "pyproject.toml")
+"""What of a checkout can change a result; notes and outputs beside it do not make it dirty."""
+
+
+def provenance(command: Sequence[str], data: Mapping[str, str]) -> dict[str, Any]:
+    """Return what provenance.json says, ready for JSON.
+
+    command: the command line, `sys.argv`. data: at least `source` and `fingerprint` of the Task.
+    The GPU is named if this process has begun to use it, so call this once tensors are in place.
+    """
+    return {
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": _without_home([Path(command[0]).name, *command[1:]]),
+        "data": dict(data),
+        "code": _checkout(Path(titan_repro.__file__).parents[2]),
+        "versions": _versions(),
+        "machine": _machine(),
+    }
+
+
+def _without_home(command: Sequence[str]) -> list[str]:
+    home = re.compile(re.escape(str(Path.home())) + r"(?=/|$)")
+    return [home.sub("~", argument) for argument in command]
+
+
+def _checkout(root: Path) -> dict[str, Any]:
+    """Return the commit of the checkout at `root` and whether it has changes; None if unknown."""
+    unknown = {"commit": None, "dirty": None}
+    if not (root / ".git").exists():
+        return unknown
+    command = ["git", "--no-optional-locks", "-C", str(root), "status", "--porcelain=v2"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        answer = subprocess.run(
+            [*command, "--branch", "--", *_DECISIVE],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+            env=environment,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return unknown
+    lines = answer.stdout.splitlines()
+    commits = [line.split()[2] for line in lines if line.startswith("# branch.oid")]
+    changes = [line for line in lines if not line.startswith("#")]
+    return {"commit": commits[0] if commits else None, "dirty": bool(changes)}
+
+
+def _versions() -> dict[str, str | None]:
+    installed = {package: _version(package) for package in _PACKAGES}
+    return {"python": platform.python_version(), "torch": str(torch.__version__), **installed}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "cores": _cores(),
+        "torch_threads": torch.get_num_threads(),
+        "gpu": _gpu(),
+    }
+
+
+def _gpu() -> str | None:
+    """Return the GPU's name if this process uses one."""
+    initialised: Callable[[], bool] = torch.cuda.is_initialized
+    return torch.cuda.get_device_name() if initialised() else None
+
+
+def _cpu_model() -> str:
+    """Return the processor's name; on boards whose kernel gives none, the board's."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        text = ""
+    name = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
+    return name.group(1).strip() if name else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,148 @@
+"""The rounds of a running run: small Parquet files, merged into `rounds.parquet` at its end.
+
+A part is named by its first round. A checkpoint always ends a part, so no part holds both rounds
+that a checkpoint vouches for and rounds after it.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from titan_repro.files import remove_partials, sync_folder, write_atomically
+from titan_repro.records.round_record import SCHEMA, RoundRecord, to_table
+from titan_repro.records.storage import damaged, unreadable, writing
+
+ROWS_PER_GROUP = 1024
+"""Rows that are in memory at a time: the longest part, and one row group of the merged file."""
+
+
+class RoundParts:
+    """The folder of parts as its writer sees it. Only the current part is in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._buffer: list[RoundRecord] = []
+        self.next_round = 0
+
+    def cut(self, next_round: int) -> None:
+        """Forget all rounds from `next_round` on.
+
+        Raises RunFolderError if any round before it is missing.
+        """
+        self._buffer.clear()
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+            remove_partials(self._folder)
+            for part in find_parts(self._folder):
+                if first_round(part) >= next_round:
+                    part.unlink()
+            sync_folder(self._folder)
+        counted = 0
+        for part in find_parts(self._folder):
+            _expect(part, first_round(part), counted)
+            counted += count_rows(part)
+        _expect(self._folder, next_round, counted)
+        self.next_round = next_round
+
+    def append(self, record: RoundRecord) -> None:
+        """Take the next round's record. Raises ValueError for any other round's."""
+        if record.round != self.next_round:
+            raise ValueError(f"record of round {record.round} where {self.next_round} is next")
+        self._buffer.append(record)
+        self.next_round += 1
+        if len(self._buffer) == ROWS_PER_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """End the current part: put it on the disk and forget it here."""
+        if not self._buffer:
+            return
+        path = self._folder / f"{self._buffer[0].round:08d}.parquet"
+        with writing(path), write_atomically(path) as file:
+            pq.write_table(to_table(self._buffer), file)
+        self._buffer.clear()
+
+    def merge(self, target: Path) -> None:
+        """Write all parts as one file, a row group at a time.
+
+        The file's bytes do not depend on where the parts began.
+        """
+        with (
+            writing(target),
+            write_atomically(target) as file,
+            pq.ParquetWriter(file, SCHEMA) as writer,
+        ):
+            for table in _row_groups(find_parts(self._folder)):
+                writer.write_table(table)
+
+    def remove(self) -> None:
+        """Delete all parts and their folder."""
+        remove_folder(self._folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder of parts, if it is there."""
+    with writing(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def find_parts(folder: Path) -> list[Path]:
+    """Return the parts in order of their rounds; none if there is no folder."""
+    return sorted(folder.glob("[0-9]*.parquet"))
+
+
+def first_round(part: Path) -> int:
+    """Return the round that a part begins with."""
+    return int(part.stem)
+
+
+def read_rows(path: Path) -> pa.Table:
+    """Return the rows of a part or of a merged file."""
+    with _parquet(path) as file:
+        return file.read(use_threads=False)
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows, from the file's footer."""
+    with _parquet(path) as file:
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file. Raises RunFolderError if it cannot be read or is damaged."""
+    try:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+            yield file
+    except pa.ArrowException as error:
+        raise damaged(path, error) from error
+    except OSError as error:
+        # Arrow says OSError for contents, too, but without the system's number
+        known = error.errno is not None
+        raise unreadable(path, error) if known else damaged(path, error) from error
+
+
+def _row_groups(parts: list[Path]) -> Iterator[pa.Table]:
+    """Yield the parts' rows in tables of ROWS_PER_GROUP; the last may be shorter."""
+    waiting = SCHEMA.empty_table()
+    counted = 0
+    for part in parts:
+        _expect(part, first_round(part), counted)
+        rows = read_rows(part)
+        counted += rows.num_rows
+        waiting = pa.concat_tables([waiting, rows])
+        while waiting.num_rows >= ROWS_PER_GROUP:
+            yield waiting.slice(0, ROWS_PER_GROUP).combine_chunks()
+            waiting = waiting.slice(ROWS_PER_GROUP)
+    if waiting.num_rows:
+        yield waiting.combine_chunks()
+
+
+def _expect(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        raise damaged(path, f"round {expected} is missing")
