@@ -36,9 +36,9 @@ def test_drifting_mix_follows_its_schedule(task: Task) -> None:
 
 
 def test_written_mixes_are_followed(task: Task) -> None:
-    mixes = {0: [0.6, 0.1, 0.1, 0.1, 0.1], 100: [0.0, 0.1, 0.2, 0.3, 0.4]}
+    mixes = [(0, [0.6, 0.1, 0.1, 0.1, 0.1]), (100, [0.0, 0.1, 0.2, 0.3, 0.4])]
     stream = drift(task, 0, 100, schedule="piecewise", period=None, mixes=mixes)
-    late = torch.tensor(mixes[100], dtype=torch.float64)
+    late = torch.tensor(mixes[1][1], dtype=torch.float64)
     assert_within_three_errors(class_shares(stream, range(100, 200), 5), late, draws=10_000)
     early = stream.round(0)
     assert torch.equal(early.labels, task.train.labels[early.indices])
@@ -47,7 +47,7 @@ def test_written_mixes_are_followed(task: Task) -> None:
 
 
 def test_no_sample_comes_twice_in_a_round_before_all_of_its_class(task: Task) -> None:
-    mixes = {0: [0.5, 0.5, 0, 0, 0]}
+    mixes = [(0, [0.5, 0.5, 0, 0, 0])]
     few = drift(task, 0, 90, schedule="piecewise", period=None, mixes=mixes).round(0)
     assert len(few.indices.unique()) == 90
     many = drift(task, 0, 900, schedule="piecewise", period=None, mixes=mixes).round(0)
@@ -90,6 +90,6 @@ def test_impossible_settings_name_the_key(task: Task) -> None:
     with pytest.raises(ConfigurationError, match="'sine'; allowed: rotating, piecewise"):
         drift(task, 0, 100, schedule="sine")
     with pytest.raises(ConfigurationError, match=r"stream\.mixes: .*null unless"):
-        drift(task, 0, 100, mixes={0: [0.2] * 5})
+        drift(task, 0, 100, mixes=[(0, [0.2] * 5)])
     with pytest.raises(ConfigurationError, match=r"stream\.mixes: found None"):
         drift(task, 0, 100, schedule="piecewise")

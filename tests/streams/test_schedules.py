@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ def row(*shares: float) -> torch.Tensor:
 
 
 def test_piecewise_interpolates_and_then_stays() -> None:
-    schedule = piecewise_linear(2, {0: [1, 0], 10: [0.5, 0.5], 30: [0, 1]}, period=None)
+    schedule = piecewise_linear(2, [(0, [1, 0]), (10, [0.5, 0.5]), (30, [0, 1])], period=None)
     expected = {0: (1, 0), 5: (0.75, 0.25), 10: (0.5, 0.5), 20: (0.25, 0.75), 30: (0, 1)}
     for t, shares in expected.items():
         torch.testing.assert_close(schedule.at(t), row(*shares))
@@ -20,7 +22,7 @@ def test_piecewise_interpolates_and_then_stays() -> None:
 
 
 def test_piecewise_starts_again_after_its_period() -> None:
-    schedule = piecewise_linear(2, {0: [1, 0], 10: [0, 1]}, period=20)
+    schedule = piecewise_linear(2, [(0, [1, 0]), (10, [0, 1])], period=20)
     torch.testing.assert_close(schedule.at(15), row(0.5, 0.5))
     for t in (0, 3, 12, 19):
         assert torch.equal(schedule.at(t), schedule.at(t + 40))
@@ -28,7 +30,7 @@ def test_piecewise_starts_again_after_its_period() -> None:
 
 def test_one_mix_is_constant() -> None:
     for period in (None, 7):
-        schedule = piecewise_linear(3, {0: [0.2, 0.3, 0.5]}, period)
+        schedule = piecewise_linear(3, [(0, [0.2, 0.3, 0.5])], period)
         torch.testing.assert_close(schedule.at(5), row(0.2, 0.3, 0.5))
 
 
@@ -77,28 +79,31 @@ def test_seeded_order_has_the_same_shares() -> None:
 @pytest.mark.parametrize(
     ("mixes", "message"),
     [
-        (None, r"stream\.mixes: found None; allowed: \{round:"),
-        ([0.5, 0.5], r"allowed: \{round:"),
-        ({}, "under round 0"),
-        ({1: [0.5, 0.5]}, "under round 0"),
-        ({0: [1, 0], 9: [1, 0], 5: [1, 0]}, "rising rounds"),
-        ({"first": [1, 0]}, "rising rounds"),
-        ({0: 1.0}, "0 or more"),
-        ({0: ["all", 0]}, "0 or more"),
-        ({0: [1.0]}, "2 shares, one a class"),
-        ({0: [1.5, -0.5]}, "0 or more"),
-        ({0: [float("nan"), 1.0]}, "0 or more"),
-        ({0: [0.5, 0.6]}, "sum to 1"),
+        (None, r"stream\.mixes: found None; allowed: \[\[round, \[share"),
+        ("even", r"allowed: \[\[round"),
+        ([], r"allowed: \[\[round"),
+        ([0.5, 0.5], r"allowed: \[\[round"),
+        ([[0, [1, 0], 5]], r"allowed: \[\[round"),
+        ([[1, [0.5, 0.5]]], r"found \[1\]; allowed: round 0"),
+        ([[0, [1, 0]], [9, [1, 0]], [5, [1, 0]]], r"found \[0, 9, 5\]; .* rising"),
+        ([[0, [1, 0]], [0, [1, 0]]], "rising"),
+        ([["first", [1, 0]]], "rising"),
+        ([[0, 1.0]], "0 or more"),
+        ([[0, ["all", 0]]], "0 or more"),
+        ([[0, [1.0]]], "2 shares, one a class"),
+        ([[0, [1.5, -0.5]]], "0 or more"),
+        ([[0, [float("nan"), 1.0]]], "0 or more"),
+        ([[0, [0.5, 0.6]]], "sum to 1"),
     ],
 )
-def test_impossible_mixes_name_the_key(mixes: dict[int, list[float]], message: str) -> None:
+def test_impossible_mixes_name_the_key(mixes: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         piecewise_linear(2, mixes, None)
 
 
 def test_impossible_schedules_name_the_key() -> None:
     with pytest.raises(ConfigurationError, match=r"stream\.period: found 5.*above 5"):
-        piecewise_linear(2, {0: [1, 0], 5: [0, 1]}, 5)
+        piecewise_linear(2, [(0, [1, 0]), (5, [0, 1])], 5)
     for period in (None, 0, 2.5):
         with pytest.raises(ConfigurationError, match=r"stream\.period: found"):
             rotating_window(4, period, 0.5)

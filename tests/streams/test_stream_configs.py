@@ -43,7 +43,7 @@ def test_file_builds_its_stream(name: str, task: Task) -> None:
 def test_written_mixes_pass_through_the_configuration(task: Task) -> None:
     config = OmegaConf.create({"stream": OmegaConf.load(CONF / "drift.yaml")})
     config.stream.schedule, config.stream.period = "piecewise", None
-    config.stream.mixes = {0: [1, 0, 0, 0, 0], 10: [0, 0, 0, 0, 1]}
+    config.stream.mixes = [[0, [1, 0, 0, 0, 0]], [10, [0, 0, 0, 0, 1]]]
     stream = construct("stream", config.stream.source, task=task, seed=0)
     assert set(stream.round(0).labels.tolist()) == {0}
     assert set(stream.round(10).labels.tolist()) == {4}

@@ -1,6 +1,6 @@
 """Streams with a class mix of their own: drifting over rounds, or long-tailed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -76,7 +76,7 @@ def drift(
     schedule: str = "rotating",
     period: int | None = 1000,
     window: float = 0.5,
-    mixes: Mapping[int, Sequence[float]] | None = None,
+    mixes: Sequence[tuple[int, Sequence[float]]] | None = None,
     subset: Tensor | None = None,
 ) -> MixtureStream:
     """Return a stream whose class mix changes over rounds.

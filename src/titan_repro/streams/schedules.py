@@ -1,7 +1,8 @@
 """Class mixes that change over rounds: the shares of the classes among a round's arrivals."""
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -58,20 +59,17 @@ def rotating_window(classes: int, period: int | None, window: float) -> MixSched
 
 
 def piecewise_linear(
-    classes: int, mixes: Mapping[int, Sequence[float]] | None, period: int | None
+    classes: int, mixes: Sequence[tuple[int, Sequence[float]]] | None, period: int | None
 ) -> MixSchedule:
-    """Return a schedule from mixes written by hand, each under its round; see `MixSchedule`.
+    """Return a schedule from mixes written by hand, as pairs of a round and the classes' shares.
 
-    Raises ConfigurationError naming `stream.mixes` or `stream.period`.
+    See `MixSchedule`. Raises ConfigurationError naming `stream.mixes` or `stream.period`.
     """
-    if not isinstance(mixes, Mapping):
-        raise refusal("stream.mixes", mixes, "{round: [share of each class, ...], ...}")
-    _check_mixes(mixes, classes)
-    rounds = list(mixes)
+    rounds, shares = _read_mixes(mixes, classes)
     follows = period is None or (is_whole(period) and period > rounds[-1])
     allowed = f"null, or whole numbers above {rounds[-1]}, the last round with a mix"
     require(follows, "stream.period", period, allowed)
-    table = torch.tensor([list(mix) for mix in mixes.values()], dtype=torch.float64)
+    table = torch.tensor(shares, dtype=torch.float64)
     return MixSchedule(rounds, table / table.sum(dim=1, keepdim=True), period)
 
 
@@ -93,13 +91,24 @@ def long_tail(classes: int, ratio: float, order: str, seed: int) -> MixSchedule:
     return MixSchedule([0], (shares / shares.sum()).unsqueeze(0))
 
 
-def _check_mixes(mixes: Mapping[int, Sequence[float]], classes: int) -> None:
-    """Raise ConfigurationError unless `mixes` holds distributions under rising rounds from 0."""
-    key, rounds = "stream.mixes", list(mixes)
-    rising = all(map(is_whole, rounds)) and rounds == sorted(rounds) and rounds[:1] == [0]
-    require(rising, key, mixes, "mixes under round 0 and then under rising rounds")
-    for mix in mixes.values():
-        shares = isinstance(mix, Sequence) and all(is_finite(s) and s >= 0 for s in mix)
-        require(shares, key, mix, "shares of 0 or more")
-        require(len(mix) == classes, key, mix, f"{classes} shares, one a class")
-        require(abs(sum(mix) - 1) <= _TOLERANCE, key, mix, "shares that sum to 1")
+def _read_mixes(mixes: object, classes: int) -> tuple[list[int], list[list[float]]]:
+    """Return the rounds and the shares under each of them.
+
+    Raises ConfigurationError unless `mixes` holds distributions under rising rounds from 0.
+    """
+    key = "stream.mixes"
+    if not _is_list(mixes) or not mixes or not all(_is_list(m) and len(m) == 2 for m in mixes):
+        raise refusal(key, mixes, "[[round, [share of each class, ...]], ...]")
+    rounds = [knot for knot, _ in mixes]
+    rising = all(map(is_whole, rounds)) and rounds == sorted(set(rounds)) and rounds[0] == 0
+    require(rising, key, rounds, "round 0 and then rising rounds")
+    for _, shares in mixes:
+        valid = _is_list(shares) and all(is_finite(share) and share >= 0 for share in shares)
+        require(valid, key, shares, "shares of 0 or more")
+        require(len(shares) == classes, key, shares, f"{classes} shares, one a class")
+        require(abs(sum(shares) - 1) <= _TOLERANCE, key, shares, "shares that sum to 1")
+    return rounds, [list(shares) for _, shares in mixes]
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
