@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from titan_repro.errors import DataError
 from titan_repro.tasks import cache as cache_module
 from titan_repro.tasks.base import Split
 from titan_repro.tasks.cache import cached, cached_task, fingerprint_files, fingerprint_tensors
@@ -57,6 +58,11 @@ def test_a_change_makes_another_entry(tmp_path: Path, file: Path, change: str) -
         os.utime(file, ns=(1, 1))
     after = fingerprint_files([file], {"bands": 41 if change == "settings" else 40})
     assert before != after
+
+
+def test_vanished_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"absent\.bin: cannot be read"):
+        cached(tmp_path, "t", {}, [tmp_path / "absent.bin"], Preparation())
 
 
 def flip_middle(contents: bytes) -> bytes:

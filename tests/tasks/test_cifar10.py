@@ -1,10 +1,16 @@
 """CIFAR-10 from small generated copies of both layouts, and the real data where it is given."""
 
 import hashlib
+import logging
 import os
 import pickle
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 
 import numpy as np
@@ -166,7 +172,26 @@ def test_no_rows(data: Path, split: str) -> None:
 
 def test_data_folder_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    assert "not found" in refusal(tmp_path / "data")
+    assert "no cifar10 found" in refusal(tmp_path / "data")
+
+
+def test_folder_without_permission(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # root may read everything
+    assert refusal(data).endswith(f"{cifar10.BATCHES}: cannot be read (Permission denied)")
+
+
+def test_damage_is_found_in_every_file(data: Path) -> None:
+    write_cifar10(data)
+    train = write_images(data / TRAIN, [b"not an image"], [0])
+    test = write_images(data / "test-00000-of-00001.parquet", [b""], [77])
+    loader = Cifar10()
+    found = list(loader.find_damage(loader.locate(data)))
+    assert [line.split(": ")[0] for line in found] == [str(train), str(test)]
+    assert "image in row 0" in found[0]
+    assert "label 77 in row 0" in found[1]
 
 
 # --- torchvision's layout
@@ -205,11 +230,16 @@ def test_original_is_read_pixel_by_pixel(
     assert counts(task).equals(Cifar10().count(Cifar10().locate(data)))
 
 
-def test_original_is_preferred_and_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cifar10(data / "cifar10")
+def test_original_is_preferred_and_the_log_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     write_original(data / "cifar10", monkeypatch)
-    assert "preferred to the parquet copy" in Cifar10().locate(data).form
-    assert len(load(data).train) == 50
+    alone = Cifar10().locate(data)
+    assert caplog.text == ""
+    write_cifar10(data / "cifar10")
+    assert Cifar10().locate(data) == alone
+    assert "taken before the parquet copy in" in caplog.text
 
 
 def test_original_with_a_changed_byte_is_refused(
@@ -221,6 +251,7 @@ def test_original_with_a_changed_byte_is_refused(
     message = refusal(data)
     assert message.startswith(f"{file}: ")
     assert "checksum" in message
+    assert list(Cifar10().find_damage(Cifar10().locate(data))) == [message]
 
 
 def test_original_with_a_missing_file_is_refused(
@@ -255,18 +286,30 @@ def test_fetch_is_torchvisions_download(data: Path, monkeypatch: pytest.MonkeyPa
     assert calls == [(data / "cifar10", True)]
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder's files by HTTP on this machine; yield the address."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def test_interrupted_fetch_begins_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_original(data / "server", monkeypatch)
     archive = data / "server" / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(data / "server" / cifar10.BATCHES, cifar10.BATCHES)
     original = import_torchvision("torchvision.datasets").CIFAR10
-    monkeypatch.setattr(original, "url", archive.as_uri())
     monkeypatch.setattr(original, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    monkeypatch.setenv("no_proxy", "*")
     (data / "cifar10" / cifar10.BATCHES).mkdir(parents=True)
     (data / "cifar10" / archive.name).write_bytes(archive.read_bytes()[:1000])
     assert "titan-data fetch cifar10" in refusal(data)
-    Cifar10().fetch(data)
+    with served(data / "server") as address:
+        monkeypatch.setattr(original, "url", f"{address}/{archive.name}")
+        Cifar10().fetch(data)
     assert len(load(data).train) == 50
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from titan_repro.errors import DataError
 from titan_repro.files import write_atomically
 from titan_repro.tasks.base import Split, Task
 from titan_repro.tasks.standardise import channel_moments
@@ -27,10 +28,16 @@ DIGEST = "digest"
 
 
 def fingerprint_files(files: Iterable[Path], settings: Mapping[str, object]) -> str:
-    """Return a digest of settings and of the files' names, sizes and modification times."""
+    """Return a digest of settings and of the files' names, sizes and modification times.
+
+    Raises DataError naming a file that is not there or may not be looked at.
+    """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for file in sorted(files):
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror})") from None
         digest.update(f"{file.name}/{status.st_size}/{status.st_mtime_ns};".encode())
     return digest.hexdigest()[:16]
 

@@ -5,7 +5,9 @@ files. The paper's image data (section 4.1).
 """
 
 import http.client
+import logging
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -23,6 +25,8 @@ from titan_repro.tasks.parquet import embedded_files, find_shards, first_row, in
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 CLASSES = (
     "airplane",
@@ -43,7 +47,6 @@ LABEL = integers("label")
 BATCHES = "cifar-10-batches-py"
 BATCH_FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
 ORIGINAL = "torchvision original, checksummed"
-PREFERRED = f"{ORIGINAL}; preferred to the parquet copy beside it"
 PARQUET = "parquet"
 
 
@@ -58,22 +61,20 @@ class Cifar10:
     def locate(self, data: Path) -> Source:
         """Find `cifar-10-batches-py` or parquet files in `data`/cifar10 or `data` itself.
 
-        The original is preferred where both are there. Raises DataError if neither is, or if some
-        of the files of the one found are missing.
+        Where both are there the original is taken and the log says so. Raises DataError if neither
+        is, if some of the files of the one found are missing, or if a folder cannot be read.
         """
-        parquet = _find_parquet(data)
-        for folder in (data / "cifar10" / BATCHES, data / BATCHES):
-            if folder.is_dir():
-                files = tuple(folder / name for name in BATCH_FILES)
-                _check_present(files)
-                return Source(PREFERRED if parquet else ORIGINAL, files)
-        if parquet:
-            return Source(PARQUET, parquet)
-        raise DataError(
-            f"{data.absolute()}: cifar10 not found; looked for {BATCHES}/ and for "
-            "train-*-of-*.parquet with test-*-of-*.parquet, there and in its folder cifar10/; "
-            "run `titan-data fetch cifar10`, or set TITAN_DATA or paths.data= to where it is"
-        )
+        try:
+            source = _find(data)
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        if source is None:
+            raise DataError(
+                f"{data.absolute()}: no cifar10 found; looked for {BATCHES}/ and for "
+                "train-*-of-*.parquet with test-*-of-*.parquet, there and in its folder cifar10/; "
+                "run `titan-data fetch cifar10`, or set TITAN_DATA or paths.data= to where it is"
+            )
+        return source
 
     def load(self, source: Source, cache: Path | None) -> Task:
         """Read all images; a few seconds the first time, then from the cache.
@@ -101,6 +102,15 @@ class Cifar10:
         }
         return count_labels(CLASSES, labels)
 
+    def find_damage(self, source: Source) -> Iterator[str]:
+        """Read all files and yield one line for each damaged one."""
+        read = _check_original if source.form != PARQUET else _read_shard
+        for file in source.files:
+            try:
+                read(file)
+            except DataError as error:
+                yield str(error)
+
     def fetch(self, data: Path) -> None:
         """Download the original with torchvision into `data`/cifar10 and verify its checksum.
 
@@ -114,6 +124,19 @@ class Cifar10:
                 f"{folder}: cifar10 could not be downloaded ({' '.join(str(e).split())}); check "
                 f"the network and the folder, or put {BATCHES}/ there by hand"
             ) from e
+
+
+def _find(data: Path) -> Source | None:
+    """Return what is there: the original before the parquet files, None if there is neither."""
+    parquet = _find_parquet(data)
+    for folder in (data / "cifar10" / BATCHES, data / BATCHES):
+        if folder.is_dir():
+            files = tuple(folder / name for name in BATCH_FILES)
+            _check_present(files)
+            if parquet:
+                log.info("%s: taken before the parquet copy in %s", folder, parquet[0].parent)
+            return Source(ORIGINAL, files)
+    return Source(PARQUET, parquet) if parquet else None
 
 
 def _find_parquet(data: Path) -> tuple[Path, ...]:
@@ -160,17 +183,16 @@ def _shards(source: Source, split: str) -> list[Path]:
 
 
 def _read_shard(file: Path) -> Split:
-    """Return one parquet file as a split; the cheap check of labels comes first."""
-    columns = read_columns(file, IMAGE, LABEL)
-    if not len(columns["img"]):
-        raise DataError(f"{file}: has no rows; at least one is needed")
-    labels = torch.from_numpy(columns["label"].to_numpy().copy())
-    check_labels(labels, len(CLASSES), file)
-    return Split(torch.from_numpy(decode_images(columns["img"].to_pylist(), SHAPE, file)), labels)
+    """Return one parquet file as a split; the quick check of its labels comes first."""
+    labels = _read_labels(file)
+    encoded = read_columns(file, IMAGE)["img"].to_pylist()
+    return Split(torch.from_numpy(decode_images(encoded, SHAPE, file)), labels)
 
 
 def _read_labels(file: Path) -> torch.Tensor:
-    labels = torch.from_numpy(read_columns(file, LABEL)["label"].to_numpy().copy())
+    labels = torch.tensor(read_columns(file, LABEL)["label"].to_numpy())
+    if not len(labels):
+        raise DataError(f"{file}: has no rows; at least one is needed")
     check_labels(labels, len(CLASSES), file)
     return labels
 
@@ -181,23 +203,29 @@ def _join(parts: list[Split]) -> Split:
     return Split(torch.cat([p.inputs for p in parts]), torch.cat([p.labels for p in parts]))
 
 
-def _read_original(files: tuple[Path, ...]) -> tuple[Split, Split]:
-    """Return both parts of the original, after comparing each file with torchvision's checksum."""
+def _check_original(file: Path) -> None:
+    """Raise DataError unless the file has the checksum that torchvision knows."""
     datasets = import_torchvision("torchvision.datasets")
     known = dict(datasets.CIFAR10.train_list + datasets.CIFAR10.test_list)
     known[datasets.CIFAR10.meta["filename"]] = datasets.CIFAR10.meta["md5"]
+    try:
+        intact = datasets.utils.check_integrity(file, known[file.name])
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+    if not intact:
+        raise DataError(
+            f"{file}: does not match torchvision's checksum {known[file.name]}; remove the folder "
+            "and run `titan-data fetch cifar10`"
+        )
+
+
+def _read_original(files: tuple[Path, ...]) -> tuple[Split, Split]:
+    """Return both parts of the original, each file compared with its checksum."""
     for file in files:
-        try:
-            intact = datasets.utils.check_integrity(file, known[file.name])
-        except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-        if not intact:
-            raise DataError(
-                f"{file}: does not match torchvision's checksum {known[file.name]}; remove the "
-                "folder and run `titan-data fetch cifar10`"
-            )
+        _check_original(file)
     root = files[0].parent.parent
-    train, test = (datasets.CIFAR10(root, train=train) for train in (True, False))
+    original = import_torchvision("torchvision.datasets").CIFAR10
+    train, test = (original(root, train=train) for train in (True, False))
     return _from_torchvision(train.data, train.targets), _from_torchvision(test.data, test.targets)
 
 

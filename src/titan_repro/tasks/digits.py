@@ -38,7 +38,7 @@ class Digits:
     def __post_init__(self) -> None:
         if not 0 < self.test_fraction < 1:
             raise ConfigurationError(
-                f"digits: test_fraction is {self.test_fraction}; allowed: above 0, below 1"
+                f"task.loader.test_fraction: found {self.test_fraction}; allowed: above 0, below 1"
             )
 
     def locate(self, data: Path) -> Source:

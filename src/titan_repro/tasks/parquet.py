@@ -117,9 +117,9 @@ def first_row(file: Path, column: Column) -> Any:
 
 def _reading(file: Path, read: Callable[[], Any]) -> Any:
     """Return read(), with every failure turned into one line that names the file."""
-    if file.is_dir():
-        raise DataError(f"{file}: is a folder; a parquet file is needed")
     try:
+        if file.is_dir():
+            raise DataError(f"{file}: is a folder; a parquet file is needed")
         return read()
     except FileNotFoundError:
         raise DataError(f"{file}: not found; a parquet file is needed") from None
