@@ -239,7 +239,7 @@ def test_original_is_preferred_and_the_log_says_so(
     assert caplog.text == ""
     write_cifar10(data / "cifar10")
     assert Cifar10().locate(data) == alone
-    assert "taken before the parquet copy in" in caplog.text
+    assert "taken before the parquet copy beside it" in caplog.text
 
 
 def test_original_with_a_changed_byte_is_refused(

@@ -128,14 +128,14 @@ class Cifar10:
 
 def _find(data: Path) -> Source | None:
     """Return what is there: the original before the parquet files, None if there is neither."""
-    parquet = _find_parquet(data)
-    for folder in (data / "cifar10" / BATCHES, data / BATCHES):
-        if folder.is_dir():
-            files = tuple(folder / name for name in BATCH_FILES)
+    for folder in (data / "cifar10", data):
+        if (folder / BATCHES).is_dir():
+            files = tuple(folder / BATCHES / name for name in BATCH_FILES)
             _check_present(files)
-            if parquet:
-                log.info("%s: taken before the parquet copy in %s", folder, parquet[0].parent)
+            if next(folder.glob("train-*-of-*.parquet"), None):
+                log.info("%s: taken before the parquet copy beside it", folder / BATCHES)
             return Source(ORIGINAL, files)
+    parquet = _find_parquet(data)
     return Source(PARQUET, parquet) if parquet else None
 
 
