@@ -36,7 +36,7 @@ def facilities(between: Tensor, finite: Tensor, lottery: Tensor, batch_size: int
     Costs are compared in float32, so that equal ones tie, to the earlier candidate.
     """
     places = torch.arange(len(finite), device=finite.device)
-    last_resort = 1e300 * (1 + lottery / len(finite))
+    last_resort = 1e300 * (1 + lottery.double() / len(finite))
     nearest = torch.full_like(between[0], torch.inf)
     chosen = torch.zeros_like(finite)
     picks = []
@@ -69,8 +69,7 @@ class Camel:
         points = required(candidates.inputs, "inputs").flatten(1).double()  # (N, D)
         finite = points.sum(dim=1).isfinite()
         lottery = shuffled(len(candidates), generator, points.device)
-        between = distances(points.masked_fill(~finite.unsqueeze(1), 0.0))
-        between = between.masked_fill(~finite.unsqueeze(1), torch.inf)
+        between = distances(points).masked_fill(~finite.unsqueeze(1), torch.inf)
         between = between.masked_fill(~finite.unsqueeze(0), 0.0)
         picks = facilities(between, finite, lottery, batch_size)
         sizes = cluster_sizes(between, finite, picks)

@@ -12,7 +12,8 @@ from titan_repro.selection.sampling import select_highest
 
 def output_entropies(logits: Tensor) -> Tensor:
     """Return the entropy of each sample's softmax output in nats, (N,) float64."""
-    return torch.special.entr(logits.double().softmax(dim=1)).sum(dim=1)
+    terms: Tensor = torch.special.entr(logits.double().softmax(dim=1))  # (N, C)
+    return terms.sum(dim=1)
 
 
 class EntropyRanking:

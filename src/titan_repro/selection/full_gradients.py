@@ -51,7 +51,8 @@ def _sample_gradient(
 def _joint_norm(gradients: list[Tensor]) -> Tensor:
     """Return the norm of all gradients taken as one vector, () float64."""
     norms = [torch.linalg.vector_norm(g).double() for g in gradients]
-    return torch.linalg.vector_norm(torch.stack(norms))
+    joint: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return joint
 
 
 def _class_mean_norms(
@@ -61,5 +62,5 @@ def _class_mean_norms(
     rows = labels.masked_fill(~norms.isfinite(), num_classes)
     counts = norms.new_zeros(num_classes + 1).scatter_add(0, rows, torch.ones_like(norms))
     parts = [torch.linalg.vector_norm(s.flatten(1), dim=1).double() for s in sums]
-    total_norms = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    total_norms: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
     return (total_norms / counts.clamp_min(1.0))[:num_classes]

@@ -77,20 +77,26 @@ def _distinct(
     importance: Tensor,
     batch_size: int,
 ) -> Tensor:
+    """Fill classes by quota, then the tiers of candidates outside them one after the other."""
     eligible = (importance > 0)[labels] & (values > 0)
-    capacity = (members & eligible.unsqueeze(1)).sum(dim=0).double()  # (C,)
+    inside = members & eligible.unsqueeze(1)  # (N, C)
+    capacity = inside.sum(dim=0).double()
     placed = capacity.sum().clamp_max(batch_size)
     quotas = capped_shares(importance * (capacity > 0), capacity, placed)
-    numbers = capped_shares(values * eligible, torch.ones_like(values), quotas, members)
-    left = batch_size - placed  # whole numbers, so nothing is left over from rounding
-    taken = eligible
-    for tier in (scores.values, scores.usable.double(), torch.ones_like(values)):
-        tier = tier.masked_fill(taken, 0.0)
-        taken = taken | (tier > 0)
-        placed = torch.minimum((tier > 0).sum().double(), left)
-        numbers = numbers + capped_shares(tier, torch.ones_like(tier), placed)
-        left = left - placed
-    return numbers
+    scored, usable = scores.values > 0, scores.usable
+    tiers = torch.stack([scored, usable & ~scored, ~usable & ~scored], dim=1)
+    tiers = tiers & ~eligible.unsqueeze(1)  # (N, 3)
+    room = tiers.sum(dim=0).double()
+    # whole numbers, so that rounding leaves nothing over for a lower tier
+    left = (batch_size - placed - (room.cumsum(dim=0) - room)).clamp_min(0.0)
+    weights = torch.where(eligible, values, scores.values)
+    weights = weights + (~eligible & ~scored)
+    return capped_shares(
+        weights,
+        torch.ones_like(weights),
+        torch.cat([quotas, torch.minimum(left, room)]),
+        torch.cat([inside, tiers], dim=1),
+    )
 
 
 def capped_shares(

@@ -15,29 +15,27 @@ from torch import Tensor
 
 from titan_repro.selection.base import Candidates, Selection, check_batch
 from titan_repro.selection.sampling import select_highest
-from titan_repro.selection.statistics import GradientFactors, gradient_factors, needs_of
+from titan_repro.selection.statistics import gradient_products, needs_of, without
 
 DECIMALS = 9
 """Scores are rounded: where similarity and diversity cancel, nothing but rounding would rank."""
 
 
-def coreset_scores(factors: GradientFactors) -> Tensor:
+def coreset_scores(products: Tensor) -> Tensor:
     """Return every candidate's score, (N,) float64; NaN where its gradient is not finite.
 
-    The cosine with a zero gradient counts as zero. With the unit gradients u_i = g_i / |g_i| and
-    the mean gradient m both terms are one inner product, <u_i, m / |m| - mean_j u_j>.
+    products: (N, N) <g_i, g_j>, from which <mean g, g_i> is the mean of row i and |mean g|^2 the
+        mean of all. The cosine with a zero gradient counts as zero.
     """
-    norms = factors.norms
+    norms = products.diagonal().sqrt()
     unusable = ~norms.isfinite()
-    factors = factors.zeroed(unusable)
-    count = (~unusable).sum().clamp_min(1)
-    unit = factors.d / norms.masked_fill(unusable | (norms == 0), 1.0).unsqueeze(1)  # (N, C)
-    mean = factors.d.T @ factors.a / count  # (C, A)
-    length = torch.linalg.vector_norm(mean)
-    direction = mean / length.masked_fill(length == 0, 1.0)
-    direction = direction - unit.T @ factors.a / count
-    scores = (unit * (factors.a @ direction.T)).sum(dim=1)
-    return scores.round(decimals=DECIMALS).masked_fill(unusable, torch.nan)
+    products = without(unusable, products)
+    lengths = norms.masked_fill(unusable | (norms == 0), 1.0)
+    total = products.sum().clamp_min(0.0).sqrt()  # N |mean g|
+    similarity = products.sum(dim=1) / (lengths * total.masked_fill(total == 0, 1.0))
+    cosines = products / (lengths.unsqueeze(0) * lengths.unsqueeze(1))
+    redundancy = cosines.sum(dim=1) / (~unusable).sum().clamp_min(1)
+    return (similarity - redundancy).round(decimals=DECIMALS).masked_fill(unusable, torch.nan)
 
 
 class OnlineCoresetSelection:
@@ -55,7 +53,7 @@ class OnlineCoresetSelection:
     ) -> Selection:
         """Rank by score; of equal scores the earlier candidate."""
         check_batch(candidates, batch_size)
-        scores = coreset_scores(gradient_factors(candidates, self.gradient))
+        scores = coreset_scores(gradient_products(candidates, self.gradient))
         return select_highest(scores, batch_size, generator)
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -14,6 +14,10 @@ from titan_repro.selection.base import Selection
 Sampling = Literal["systematic", "multinomial", "without_replacement"]
 Weighting = Literal["none", "unbiased", "self_normalised"]
 
+GRID = 2**40
+"""A systematic start is the middle of one of so many cells of [0, 1): u + k is then exact, and no
+rounding of cumulative sums moves an end that should be a whole number across a point."""
+
 
 def draw(
     numbers: Tensor, labels: Tensor, batch_size: int, sampling: str, generator: torch.Generator
@@ -35,8 +39,8 @@ def draw(
         uniform = torch.rand(batch_size, dtype=torch.float64, generator=generator)
         points = uniform.to(device, non_blocking=True) * batch_size
     else:
-        start = torch.rand(1, dtype=torch.float64, generator=generator)
-        points = start.to(device, non_blocking=True) + steps
+        start = torch.randint(GRID, (1,), generator=generator)
+        points = (start.to(device, non_blocking=True).double() + 0.5) / GRID + steps
     order = labels.argsort(stable=True)
     positions = _locate(numbers[order], points)
     if sampling == "without_replacement":

@@ -1,9 +1,8 @@
 """Closed forms of per-sample gradients and their class statistics (paper section 3.2).
 
 The gradient of one sample's cross-entropy with respect to the last layer's weight and bias is the
-outer product of d = softmax - onehot (C,) and a = [h, 1] (d + 1,), where h is the layer's input.
-Hence |g_i| = |d_i| |a_i| and <g_i, g_j> = <d_i, d_j><a_i, a_j>: no C x (d + 1) matrix is formed for
-a sample. The gradient with respect to the logits is the case a = [1].
+outer product of d = softmax - onehot (C,) and [h, 1], where h is the layer's input. Hence
+<g_i, g_j> = <d_i, d_j> (1 + <h_i, h_j>), and no matrix is formed for a sample.
 
 All of it is float64: class importance is a difference of nearly equal numbers.
 """
@@ -50,43 +49,35 @@ def logit_gradients(logits: Tensor, labels: Tensor) -> Tensor:
     return others - own * others.sum(dim=1, keepdim=True)
 
 
-@dataclass(frozen=True)
-class GradientFactors:
-    """Per-sample gradients g_i = outer(d_i, a_i), kept as their factors.
-
-    d: (N, C) float64. a: (N, A) float64; A is d + 1 for the last layer, 1 for the logits.
-    """
-
-    d: Tensor
-    a: Tensor
-
-    @property
-    def norms(self) -> Tensor:
-        """|g_i|, (N,)."""
-        return torch.linalg.vector_norm(self.d, dim=1) * torch.linalg.vector_norm(self.a, dim=1)
-
-    def zeroed(self, unusable: Tensor) -> "GradientFactors":
-        """Return the factors with the gradients at `unusable` (N,) bool set to zero."""
-        rows = unusable.unsqueeze(1)
-        return GradientFactors(self.d.masked_fill(rows, 0.0), self.a.masked_fill(rows, 0.0))
-
-
-def gradient_factors(candidates: Candidates, gradient: str) -> GradientFactors:
-    """Return the candidates' gradient factors for `gradient` last_layer or logits."""
-    logits = required(candidates.logits, "logits")
-    d = logit_gradients(logits, candidates.labels)
-    one = d.new_ones(len(candidates), 1)
-    if gradient == "logits":
-        return GradientFactors(d, one)
-    embeddings = required(candidates.embeddings, "embeddings")
-    return GradientFactors(d, torch.cat([embeddings.double(), one], dim=1))
-
-
 def gradient_norms(candidates: Candidates, gradient: str) -> Tensor:
     """Return |g_i|, (N,) float64; NaN or infinite where a gradient is."""
     if gradient == "full":
         return _given_moments(candidates).norms.double()
-    return gradient_factors(candidates, gradient).norms
+    d = logit_gradients(required(candidates.logits, "logits"), candidates.labels)
+    norms: Tensor = torch.linalg.vector_norm(d, dim=1)
+    if gradient == "logits":
+        return norms
+    h = required(candidates.embeddings, "embeddings")
+    lengths: Tensor = torch.linalg.vector_norm(h, dim=1, dtype=torch.float64)
+    return norms * (1 + lengths.square()).sqrt()
+
+
+def gradient_products(candidates: Candidates, gradient: str) -> Tensor:
+    """Return <g_i, g_j> for `gradient` last_layer or logits, (N, N) float64.
+
+    Not finite in the rows and columns of candidates without a finite gradient.
+    """
+    d = logit_gradients(required(candidates.logits, "logits"), candidates.labels)
+    products = d @ d.T
+    if gradient == "logits":
+        return products
+    h = required(candidates.embeddings, "embeddings").double()
+    return products * (1 + h @ h.T)
+
+
+def without(unusable: Tensor, products: Tensor) -> Tensor:
+    """Return the products (N, N) with the gradients at `unusable` (N,) bool taken as zero."""
+    return products.masked_fill(unusable.unsqueeze(0) | unusable.unsqueeze(1), 0.0)
 
 
 def gradient_moments(candidates: Candidates, gradient: str) -> GradientMoments:
@@ -97,15 +88,13 @@ def gradient_moments(candidates: Candidates, gradient: str) -> GradientMoments:
     if gradient == "full":
         given = _given_moments(candidates)
         return GradientMoments(given.norms.double(), given.class_mean_norms.double())
-    factors = gradient_factors(candidates, gradient)
-    norms = factors.norms
+    products = gradient_products(candidates, gradient)
+    norms = products.diagonal().sqrt()
     unusable = ~norms.isfinite()
-    factors = factors.zeroed(unusable)
     members = membership(candidates.labels, candidates.stream_counts.shape[0])
     members = members & ~unusable.unsqueeze(1)
     w = members / members.sum(dim=0).clamp_min(1).double()  # (N, C)
-    products = (factors.d @ factors.d.T) * (factors.a @ factors.a.T)  # (N, N), <g_i, g_j>
-    squared = ((products @ w) * w).sum(dim=0)  # (C,)
+    squared = ((without(unusable, products) @ w) * w).sum(dim=0)  # (C,)
     return GradientMoments(norms, squared.clamp_min(0.0).sqrt())
 
 

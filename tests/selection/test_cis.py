@@ -1,0 +1,210 @@
+"""Class importance: what C-IS adds to importance sampling."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from selection.builders import generator, random_candidates
+from titan_repro.selection.base import Candidates, GradientMoments
+from titan_repro.selection.cis import (
+    ClassifiedImportanceSampling,
+    bessel_spread,
+    plugin_spread,
+)
+from titan_repro.selection.statistics import class_statistics, gradient_moments
+
+
+def given_gradients(gradients: Tensor, labels: Tensor, classes: int) -> Candidates:
+    """Candidates whose gradients are known outright."""
+    means = torch.stack(
+        [gradients[labels == y].sum(0) / (labels == y).sum().clamp_min(1) for y in range(classes)]
+    )
+    moments = GradientMoments(gradients.norm(dim=1), means.norm(dim=1))
+    return Candidates(labels, torch.bincount(labels, minlength=classes), moments=moments)
+
+
+def class_shares(policy: ClassifiedImportanceSampling, candidates: Candidates, size: int) -> Tensor:
+    """Expected picks of each class, read off the probabilities of many picks."""
+    classes = candidates.stream_counts.shape[0]
+    numbers = torch.zeros(len(candidates))
+    source = generator(0)
+    for _ in range(200):
+        selection = policy.select(candidates, size, source)
+        numbers[selection.indices] = selection.probabilities
+    return torch.zeros(classes).index_add_(0, candidates.labels, numbers)
+
+
+def test_hand_computed_importance() -> None:
+    # class 0: (3, 0), (0, 4): mean |g| 3.5, |mean g| 2.5, squared spread 6; class 1: equal
+    # gradients; class 2: one gradient of norm 2
+    gradients = torch.tensor([[3, 0], [0, 4], [5, 0], [5, 0], [0, 2.0]]).double()
+    labels = torch.tensor([0, 0, 1, 1, 2])
+    candidates = given_gradients(gradients, labels, 4)
+    statistics = class_statistics(candidates.moments, labels, 4)
+    torch.testing.assert_close(plugin_spread(statistics), torch.tensor([6.0, 0, 0, 0]).double())
+    ratio = (12 + 0) / (3.5**2 + 5**2)  # pooled over classes 0 and 1, one degree of freedom each
+    expected = torch.tensor([12, 0, 4 * ratio, 0]).double()
+    torch.testing.assert_close(bessel_spread(statistics), expected)
+
+
+def test_bessel_is_the_unbiased_estimate_of_the_class_spread() -> None:
+    """Over samples of n = 3 from a class, the mean of the estimate is the whole class's spread."""
+    gradients = torch.randn(7, 4, generator=generator(0), dtype=torch.float64)
+    true = gradients.norm(dim=1).mean() ** 2 - gradients.mean(dim=0).norm() ** 2
+    rows = torch.cartesian_prod(*[torch.arange(7)] * 3)  # every draw with replacement
+    estimates, plugins = [], []
+    for row in rows:
+        candidates = given_gradients(gradients[row], torch.zeros(3, dtype=torch.int64), 1)
+        statistics = class_statistics(candidates.moments, candidates.labels, 1)
+        estimates.append(bessel_spread(statistics))
+        plugins.append(plugin_spread(statistics))
+    torch.testing.assert_close(torch.cat(estimates).mean(), true)
+    torch.testing.assert_close(torch.cat(plugins).mean(), true * 2 / 3)
+
+
+def test_plugin_never_picks_a_class_of_one_candidate_and_bessel_does() -> None:
+    candidates = random_candidates(0, size=9, labels=torch.tensor([0] * 4 + [1] * 4 + [2]))
+    plugin = class_shares(ClassifiedImportanceSampling(class_importance="plugin"), candidates, 4)
+    bessel = class_shares(ClassifiedImportanceSampling(class_importance="bessel"), candidates, 4)
+    assert plugin[2] == 0
+    assert bessel[2] > 0.05
+    assert float(plugin.sum()) == pytest.approx(4, rel=1e-5)
+
+
+@pytest.mark.parametrize("class_importance", ["plugin", "bessel", "ema"])
+def test_unbiased_weights_reach_every_class_with_a_gradient(class_importance: str) -> None:
+    gradients = torch.tensor([[3, 0], [0, 4], [5, 0], [5, 0], [0, 2.0], [0, 0]]).double()
+    candidates = given_gradients(gradients, torch.tensor([0, 0, 1, 1, 2, 3]), 4)
+    policy = ClassifiedImportanceSampling(
+        "full", class_importance, weighting="unbiased", sampling="without_replacement"
+    )
+    selection = policy.select(candidates, 5, generator(0))
+    assert sorted(selection.indices.tolist()) == [0, 1, 2, 3, 4]
+    everyone = policy.select(candidates, 6, generator(0))
+    torch.testing.assert_close(everyone.weights, torch.ones(6))
+
+
+def test_without_any_spread_classes_share_by_norm() -> None:
+    candidates = random_candidates(0, size=5, labels=torch.arange(5))
+    policy = ClassifiedImportanceSampling(class_importance="plugin")
+    norms = gradient_moments(candidates, "last_layer").norms
+    selection = policy.select(candidates, 3, generator(0))
+    expected = 3 * norms / norms.sum()
+    torch.testing.assert_close(selection.probabilities, expected[selection.indices].float())
+
+
+def test_stream_mass_scales_classes_and_loses_absent_ones() -> None:
+    gradients = torch.tensor([[3, 0], [0, 4], [3, 0], [0, 4.0]]).double()
+    labels = torch.tensor([0, 0, 1, 1])
+    moments = given_gradients(gradients, labels, 3).moments
+    candidates = Candidates(labels, torch.tensor([10, 30, 60]), moments=moments)
+    policy = ClassifiedImportanceSampling("full", class_mass="stream", weighting="unbiased")
+    selection = policy.select(candidates, 4, generator(0))
+    shares = torch.tensor([1.0, 3.0])[labels[selection.indices]]
+    within = torch.tensor([3.0, 4.0])[selection.indices % 2] / 7
+    torch.testing.assert_close(selection.probabilities, shares * within)
+    # 0.1 and 0.3 of the stream, two candidates each; 0.6 has no candidate
+    target = torch.tensor([0.05, 0.15])[labels[selection.indices]]
+    torch.testing.assert_close(selection.weights, 4 * target / selection.probabilities)
+
+
+def test_stream_that_counted_no_candidate_falls_back_to_the_candidates() -> None:
+    candidates = random_candidates(3)
+    blind = Candidates(
+        candidates.labels,
+        torch.zeros_like(candidates.stream_counts),
+        logits=candidates.logits,
+        embeddings=candidates.embeddings,
+    )
+    by_stream = ClassifiedImportanceSampling(class_mass="stream", weighting="unbiased")
+    by_candidates = ClassifiedImportanceSampling(weighting="unbiased")
+    found, expected = (
+        p.select(c, 6, generator(1)) for p, c in ((by_stream, blind), (by_candidates, candidates))
+    )
+    assert torch.equal(found.indices, expected.indices)
+    assert torch.equal(found.weights, expected.weights)
+
+
+def rounds() -> list[Candidates]:
+    """Three rounds; class 1 has two candidates, then one, then none."""
+    labels = ([0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 2])
+    return [
+        given_gradients(
+            torch.randn(5, 3, generator=generator(t), dtype=torch.float64), torch.tensor(y), 3
+        )
+        for t, y in enumerate(labels)
+    ]
+
+
+def test_moving_average_remembers_classes_that_are_absent_or_single() -> None:
+    policy = ClassifiedImportanceSampling("full", class_importance="ema", memory=0.75)
+    spreads = [bessel_spread(class_statistics(c.moments, c.labels, 3)) for c in rounds()]
+    assert policy.state_dict() == {}
+    for candidates in rounds():
+        policy.select(candidates, 2, generator(0))
+    average = policy.state_dict()["average"]
+    once = 0.75 * spreads[0][0] + 0.25 * spreads[1][0]
+    assert float(average[0]) == pytest.approx(float(0.75 * once + 0.25 * spreads[2][0]))
+    assert float(average[1]) == pytest.approx(float(spreads[0][1]))  # measured in round 0 alone
+    assert average[2].isnan()  # never had two candidates
+
+
+def test_absent_classes_get_no_picks_from_their_memory() -> None:
+    policy = ClassifiedImportanceSampling("full", class_importance="ema", class_mass="stream")
+    for candidates in rounds():
+        selection = policy.select(candidates, 5, generator(0))
+        present = set(candidates.labels.tolist())
+        assert set(candidates.labels[selection.indices].tolist()) <= present
+
+
+def test_single_candidates_use_the_memory_of_their_class() -> None:
+    first, second, _ = rounds()
+    policy = ClassifiedImportanceSampling("full", class_importance="ema")
+    policy.select(first, 2, generator(0))
+    average = class_statistics(second.moments, second.labels, 3)
+    expected = bessel_spread(average)
+    remembered = bessel_spread(class_statistics(first.moments, first.labels, 3))
+    importance = torch.stack(
+        [4 * (0.9 * remembered[0] + 0.1 * expected[0]).sqrt(), remembered[1].sqrt()]
+    )
+    numbers = {4: 2 * importance[1] / importance.sum()}
+    seen = {}
+    source = generator(0)
+    for _ in range(100):
+        copy = ClassifiedImportanceSampling("full", class_importance="ema")
+        copy.load_state_dict(policy.state_dict())
+        selection = copy.select(second, 2, source)
+        seen |= dict(zip(selection.indices.tolist(), selection.probabilities, strict=True))
+    torch.testing.assert_close(seen[4], numbers[4].float())
+
+
+def test_state_survives_saving_and_is_not_shared() -> None:
+    policy = ClassifiedImportanceSampling("full", class_importance="ema")
+    first, second, third = rounds()
+    policy.select(first, 2, generator(0))
+    saved = policy.state_dict()
+    kept = saved["average"].clone()
+    copy = ClassifiedImportanceSampling("full", class_importance="ema")
+    copy.load_state_dict(saved)
+    for candidates in (second, third):
+        ours, theirs = (p.select(candidates, 3, generator(5)) for p in (policy, copy))
+        assert torch.equal(ours.indices, theirs.indices)
+        assert torch.equal(ours.probabilities, theirs.probabilities)
+    torch.testing.assert_close(saved["average"], kept, equal_nan=True)
+    copy.load_state_dict({})
+    assert copy.state_dict() == {}
+
+
+def test_nan_gradients_do_not_enter_the_memory() -> None:
+    policy = ClassifiedImportanceSampling("full", class_importance="ema")
+    first = rounds()[0]
+    norms = first.moments.norms.clone()
+    norms[1] = torch.nan
+    broken = Candidates(
+        first.labels,
+        first.stream_counts,
+        moments=GradientMoments(norms, first.moments.class_mean_norms),
+    )
+    selection = policy.select(broken, 2, generator(0))
+    assert selection.nonfinite == 1
+    assert policy.state_dict()["average"][:2].isfinite().all()

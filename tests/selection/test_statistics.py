@@ -1,0 +1,188 @@
+"""The closed forms against torch.func's per-sample gradients."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from torch import Tensor, nn
+
+from selection.builders import generator, grid_candidates, random_candidates
+from titan_repro.errors import ConfigurationError
+from titan_repro.seeds import global_generator
+from titan_repro.selection.base import Candidates, GradientMoments, Needs
+from titan_repro.selection.full_gradients import full_gradient_moments
+from titan_repro.selection.statistics import (
+    class_statistics,
+    class_variances,
+    gradient_moments,
+    gradient_norms,
+    logit_gradients,
+    needs_of,
+)
+
+CLASSES = 5
+
+
+class Network(nn.Module):
+    """A small convolutional network with BatchNorm, cut before its last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 7)
+        )
+        self.classifier = nn.Linear(7, CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.classifier(torch.tanh(self.body(inputs)))
+
+
+def scoring_network(seed: int) -> Network:
+    with global_generator(seed, "network"):
+        network = Network()
+    network(torch.randn(32, 2, 5, 5, generator=generator(seed)))  # running statistics to use
+    return network.eval()
+
+
+def per_sample_gradients(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    """All per-sample gradients by torch.func, (N, P) float64."""
+    double = {name: p.detach().double() for name, p in model.named_parameters()}
+    buffers = {
+        name: b.double() if b.is_floating_point() else b for name, b in model.named_buffers()
+    }
+
+    def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        logits = torch.func.functional_call(model, (parameters, buffers), (x.unsqueeze(0),))
+        return F.cross_entropy(logits, y.unsqueeze(0))
+
+    compute = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    gradients = compute(double, inputs.double(), labels)
+    return torch.cat([g.flatten(1) for g in gradients.values()], dim=1)
+
+
+def explicit_statistics(gradients: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Class by class, from the definitions; rows of absent classes are zero."""
+    rows = []
+    for y in range(CLASSES):
+        own = gradients[labels == y]
+        if len(own) == 0:
+            rows.append(torch.zeros(4, dtype=torch.float64))
+            continue
+        norms, centre = own.norm(dim=1), own.mean(dim=0)
+        gradient_variance = (own - centre).square().sum(dim=1).mean()
+        rows.append(
+            torch.stack([norms.mean(), centre.norm(), gradient_variance, norms.var(correction=0)])
+        )
+    names = ("mean_norms", "mean_gradient_norms", "gradient_variances", "norm_variances")
+    return dict(zip(names, torch.stack(rows).T, strict=True))
+
+
+def moments_and_gradients(gradient: str, seed: int) -> tuple[GradientMoments, Tensor, Tensor]:
+    """The package's moments and torch.func's gradients for one random model, and labels."""
+    network = scoring_network(seed)
+    inputs = torch.randn(20, 2, 5, 5, generator=generator(seed + 100))
+    labels = torch.tensor([0] * 10 + [1] * 6 + [2] * 3 + [4])  # class 3 absent, class 4 single
+    if gradient == "full":
+        gradients = per_sample_gradients(network, inputs, labels)
+        return full_gradient_moments(network, inputs, labels, CLASSES), gradients, labels
+    embeddings = torch.tanh(network.body(inputs)).detach()
+    logits = network.classifier(embeddings).detach()
+    if gradient == "last_layer":
+        gradients = per_sample_gradients(network.classifier, embeddings, labels)
+    else:
+        loss = torch.func.grad(lambda z, y: F.cross_entropy(z.unsqueeze(0), y.unsqueeze(0)))
+        gradients = torch.func.vmap(loss)(logits.double(), labels)
+    counts = torch.bincount(labels, minlength=CLASSES)
+    candidates = Candidates(labels, counts, logits=logits, embeddings=embeddings)
+    return gradient_moments(candidates, gradient), gradients, labels
+
+
+@pytest.mark.parametrize("gradient", ["last_layer", "logits", "full"])
+@pytest.mark.parametrize("seed", range(3))
+def test_moments_equal_per_sample_gradients(gradient: str, seed: int) -> None:
+    moments, gradients, labels = moments_and_gradients(gradient, seed)
+    expected = explicit_statistics(gradients, labels)
+    classes = class_statistics(moments, labels, CLASSES)
+    gradient_variances, norm_variances = class_variances(moments, labels, CLASSES)
+    close = {"rtol": 1e-5, "atol": 1e-12}
+    torch.testing.assert_close(moments.norms, gradients.norm(dim=1), **close)
+    torch.testing.assert_close(classes.mean_norms, expected["mean_norms"], **close)
+    torch.testing.assert_close(
+        classes.mean_gradient_norms, expected["mean_gradient_norms"], **close
+    )
+    # float32 gradients leave about 1e-7 of a squared norm in a variance
+    largest = float(gradients.norm(dim=1).square().max())
+    absolute = 1e-6 * largest if gradient == "full" else 1e-12
+    close = {"rtol": 1e-5, "atol": absolute}
+    torch.testing.assert_close(gradient_variances, expected["gradient_variances"], **close)
+    torch.testing.assert_close(norm_variances, expected["norm_variances"], **close)
+
+
+@pytest.mark.parametrize("gradient", ["last_layer", "logits", "full"])
+def test_difference_of_variances_is_difference_of_squared_means(gradient: str) -> None:
+    """V[g] - V[|g|] = (mean |g|)^2 - |mean g|^2 under the uniform distribution (Theorem 2)."""
+    moments, gradients, labels = moments_and_gradients(gradient, seed=7)
+    explicit = explicit_statistics(gradients, labels)
+    spread = class_statistics(moments, labels, CLASSES).squared_spread
+    difference = explicit["gradient_variances"] - explicit["norm_variances"]
+    torch.testing.assert_close(spread, difference, rtol=1e-5, atol=1e-6 * float(difference.max()))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(grid_candidates())
+def test_norms_alone_are_the_norms_of_the_moments(case: tuple[Candidates, int]) -> None:
+    candidates, _ = case
+    for gradient in ("last_layer", "logits"):
+        norms = gradient_norms(candidates, gradient)
+        torch.testing.assert_close(norms, gradient_moments(candidates, gradient).norms)
+
+
+def test_gradient_of_a_nearly_certain_sample_keeps_its_digits() -> None:
+    logits = torch.tensor([[40.0, 0.0, 0.0]])
+    d = logit_gradients(logits, torch.tensor([0]))
+    small = torch.tensor(-40.0, dtype=torch.float64).exp()
+    torch.testing.assert_close(
+        d, torch.stack([-2 * small, small, small]).unsqueeze(0), rtol=1e-12, atol=0
+    )
+
+
+def test_nonfinite_candidates_are_left_out_of_class_means() -> None:
+    candidates = random_candidates(3)
+    broken = candidates.logits.clone()
+    broken[0, 0] = torch.nan
+    embeddings = candidates.embeddings.clone()
+    embeddings[5, 1] = torch.inf
+    damaged = Candidates(
+        candidates.labels, candidates.stream_counts, logits=broken, embeddings=embeddings
+    )
+    keep = torch.tensor([i for i in range(len(candidates)) if i not in (0, 5)])
+    whole = Candidates(
+        candidates.labels[keep],
+        candidates.stream_counts,
+        logits=candidates.logits[keep],
+        embeddings=candidates.embeddings[keep],
+    )
+    moments, expected = (gradient_moments(c, "last_layer") for c in (damaged, whole))
+    assert not moments.norms[[0, 5]].isfinite().any()
+    torch.testing.assert_close(moments.norms[keep], expected.norms)
+    torch.testing.assert_close(moments.class_mean_norms, expected.class_mean_norms)
+    statistics = class_statistics(moments, candidates.labels, CLASSES)
+    torch.testing.assert_close(
+        statistics.mean_norms, class_statistics(expected, whole.labels, CLASSES).mean_norms
+    )
+    assert statistics.counts.sum() == len(keep)
+
+
+def test_needs_follow_the_gradient() -> None:
+    assert needs_of("last_layer") is Needs.EMBEDDINGS
+    assert needs_of("logits") is Needs.LOGITS
+    assert needs_of("full") is Needs.FULL_GRADIENTS
+    with pytest.raises(ConfigurationError, match="gradient: found 'all'; allowed: last_layer,"):
+        needs_of("all")
+
+
+@pytest.mark.parametrize("gradient", ["last_layer", "logits", "full"])
+def test_missing_scores_are_named(gradient: str) -> None:
+    labels = torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="missing"):
+        gradient_moments(Candidates(labels, torch.tensor([3])), gradient)
