@@ -8,6 +8,7 @@ import importlib
 import sys
 import types
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
         if "torchvision::nms" not in str(error):
             raise
     _forget("torchvision")
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _libraries.append(library)

@@ -89,6 +89,9 @@ def register_schema() -> None:
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
 
 
+_ABSENT = object()
+
+
 @dataclass(frozen=True)
 class Rule:
     """What one key may hold."""
@@ -98,9 +101,9 @@ class Rule:
     holds: Callable[[Any], bool]
 
     def check(self, config: DictConfig) -> None:
-        """Raise ConfigurationError if the key's value is not allowed."""
-        value = OmegaConf.select(config, self.key)
-        if not self.holds(value):
+        """Raise ConfigurationError if the key is there and its value is not allowed."""
+        value = OmegaConf.select(config, self.key, default=_ABSENT)
+        if value is not _ABSENT and not self.holds(value):
             raise ConfigurationError(f"{self.key}: found {value!r}; allowed: {self.allowed}")
 
 
@@ -119,11 +122,11 @@ def real(key: str, above: float, most: float = math.inf) -> Rule:
     allowed = f"finite numbers above {above:g}" + (
         "" if math.isinf(most) else f", at most {most:g}"
     )
-    return Rule(
-        key,
-        allowed,
-        lambda v: type(v) in (int, float) and math.isfinite(v) and above < v <= most,
-    )
+    return Rule(key, allowed, lambda v: _number(v) and above < v <= most)
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def one_of(key: str, *names: str) -> Rule:
@@ -140,6 +143,8 @@ RULES = (
     whole("learning_rate_every", 1),
     whole("delay", 0, 1),
     whole("stream.velocity", 1),
+    Rule("stream.fraction", "numbers from 0 to 1", lambda v: _number(v) and 0 <= v <= 1),
+    Rule("stream.sigma", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
     whole("filter.budget", 1),
     whole("filter.blocks", 1),
     real("filter.decay", 0, 1),
@@ -155,11 +160,7 @@ RULES = (
     one_of("model.norm", "batch", "group", "none"),
     whole("evaluate_every", 1),
     whole("evaluation_samples", 1),
-    Rule(
-        "checkpoint_seconds",
-        "finite numbers of at least 0",
-        lambda v: type(v) in (int, float) and 0 <= v < math.inf,
-    ),
+    Rule("checkpoint_seconds", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
     whole("device.threads", 1, 1024),
 )
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ class ProgressBar:
         self.title = title
         self.loss: float | None = None  # exponential average, as single batches of ten jump about
         self.accuracy: float | None = None
-        self.bar: tqdm[None] | None = None
+        self.bar: Any = None
 
     def begin(self, folder: Path, start: int, rounds: int) -> None:
         """Draw the bar at `start` of `rounds`."""

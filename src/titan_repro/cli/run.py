@@ -1,5 +1,6 @@
 """`titan-run`: compose a configuration, run it, print a summary."""
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema
 from titan_repro.errors import UserError
 
+_refused: list[str] = []
+"""Jobs of this process that could not be run."""
+
 
 def main() -> None:
     """Console entry point. Exit status 0 done, 2 something to mend, 130 or 143 interrupted."""
@@ -24,15 +28,33 @@ def main() -> None:
     try:
         command(_job)()
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"titan-run: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(error)
+    except ValueError as error:
+        if not _raised_by_hydra(error):
+            raise
+        _refuse(error)
     except KeyboardInterrupt:
         print("titan-run: interrupted; no round had been begun or lost", file=sys.stderr)
         sys.exit(130)
+    if _refused:
+        sys.exit(2)
+
+
+def _refuse(error: Exception) -> None:
+    print(f"titan-run: {one_line(error)}", file=sys.stderr)
+    _refused.append(one_line(error))
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    """Whether an override that Hydra itself stumbles over is to blame, such as `=3`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals["__name__"].startswith("hydra.")
 
 
 def _job(config: DictConfig) -> None:
-    """Run one job of the command line or of a sweep."""
+    """Run one job of the command line or of a sweep; a sweep goes on after one that is refused."""
     from titan_repro.experiments.run import InterruptedRun, run  # torch: not needed for --help
 
     try:
@@ -42,6 +64,11 @@ def _job(config: DictConfig) -> None:
         print("The same command goes on from here.")
         sys.stdout.flush()
         sys.exit(128 + stop.signal)
+    except UserError as error:
+        if multiprocessing.parent_process() is not None:
+            raise  # a launcher's worker: the sweep's own process reports it
+        _refuse(error)
+        return
     print(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
 
 

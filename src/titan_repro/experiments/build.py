@@ -7,9 +7,9 @@ Classes never receive configuration objects.
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from titan_repro.config import plain
@@ -29,7 +29,10 @@ def construct(key: str, node: Any, **arguments: Any) -> Any:
     the target refuses their values with ValueError.
     """
     parameters = {**plain(node), **arguments}
-    target = get_object(parameters.pop("_target_"))
+    try:
+        target = resolve_name(parameters.pop("_target_"))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"{key}._target_: {error}") from None
     try:
         inspect.signature(target).bind(**parameters)
     except TypeError as error:

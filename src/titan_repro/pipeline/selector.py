@@ -114,13 +114,14 @@ class Selector:
         arrivals = admitted.arrivals.take(selection.indices)
         return Batch(arrivals, selection.weights, selection.probabilities), selection
 
-    def _features(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
-        """Return the shallow features of the arrivals, (v, f)."""
+    def _features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
+        """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""
+        if self.filter is None or not self.filter.needs_features:
+            return None
         with scoring_mode(network, self.scoring_norm):
             features = network.features(inputs, self.blocks)
-        if self.pooling == "average" and features.ndim > 2:
-            features = features.flatten(start_dim=2).mean(dim=2)
-        return features.flatten(start_dim=1)
+        average = self.pooling == "average" and features.ndim > 2
+        return features.flatten(start_dim=2).mean(dim=2) if average else features
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""

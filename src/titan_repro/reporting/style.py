@@ -17,7 +17,7 @@ COLOURS: Mapping[str, str] = {
 }
 FALLBACK_COLOUR = "#999999"
 
-SETTINGS: Mapping[str, Any] = {
+SETTINGS: Any = {
     "figure.dpi": 150,
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
@@ -44,5 +44,5 @@ def pyplot() -> Any:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    plt.rcParams.update(dict(SETTINGS))
+    plt.rcParams.update(SETTINGS)
     return plt
