@@ -91,7 +91,11 @@ class Source:
 class Loader(Protocol):
     """How one data set is found, read and, where that is allowed, downloaded.
 
-    A loader is a frozen dataclass whose fields are the data set's options in conf/task.
+    A loader is a frozen dataclass whose fields are the data set's options in conf/task. Two more
+    methods are optional; `titan-data` uses them where they are there:
+
+    count(source) -> DataFrame: samples by class (rows) and split (columns), quicker than `load`.
+    find_damage(source) -> Iterator[str]: reads everything, yields a line for each damaged file.
     """
 
     name: ClassVar[str]

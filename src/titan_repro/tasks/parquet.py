@@ -81,6 +81,14 @@ def count_rows(file: Path) -> int:
     return rows
 
 
+def read_through(file: Path) -> None:
+    """Read and decompress all of a file. Raises DataError as `read_columns`."""
+    parquet = _reading(file, lambda: pq.ParquetFile(file))
+    with parquet:
+        for group in range(parquet.num_row_groups):
+            _reading(file, partial(parquet.read_row_group, group))
+
+
 def read_columns(file: Path, *columns: Column) -> dict[str, pa.ChunkedArray]:
     """Read the given columns only, {column.key: array of one entry a row}, without nulls.
 

@@ -1,0 +1,142 @@
+"""`titan-data`: what data there is, how to get it, whether it is whole, what it looks like."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from titan_repro.cli.messages import one_line
+from titan_repro.config import PathsConfig
+from titan_repro.errors import UserError
+
+# What imports torch is imported by the commands that need it, so that --help answers at once.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 done, 1 data are damaged, 2 something to mend, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="titan-data: %(message)s")
+    logging.getLogger("titan_repro").setLevel(logging.INFO)
+    try:
+        status: int = options.command(options)
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"titan-data: {one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("titan-data: interrupted; the same command begins again", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever reads our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    paths = PathsConfig()
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data",
+        type=Path,
+        default=Path(paths.data),
+        metavar="DIR",
+        help="folder with the data sets (default: TITAN_DATA, else data/; now %(default)s)",
+    )
+    common.add_argument(
+        "--cache",
+        type=Path,
+        default=paths.cache and Path(paths.cache),
+        metavar="DIR",
+        help="folder for prepared data (default: %(default)s)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="titan-data",
+        description="The data sets that titan-run trains on.",
+        epilog="Exit status: 0 done, 1 data are damaged, 2 something to mend, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser(
+        "list", parents=[common], help="say what is found where, how much, and how to get the rest"
+    )
+    command.add_argument(
+        "tasks", nargs="*", metavar="TASK", help="only these, with samples by class"
+    )
+    command.set_defaults(command=_list)
+
+    command = commands.add_parser(
+        "fetch", parents=[common], help="download, verify and unpack; say how where only you may"
+    )
+    command.add_argument("task", metavar="TASK")
+    command.set_defaults(command=_fetch)
+
+    command = commands.add_parser(
+        "check", parents=[common], help="read everything anew and report each damaged file"
+    )
+    command.add_argument("task", metavar="TASK")
+    command.set_defaults(command=_check)
+
+    command = commands.add_parser(
+        "show", parents=[common], help="draw training samples of every class"
+    )
+    command.add_argument("task", metavar="TASK")
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="PNG, PDF or SVG file (default: TASK.png)"
+    )
+    command.set_defaults(command=_show)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    from titan_repro.cli.catalogue import make_loader, task_names
+    from titan_repro.cli.data_summary import summarise
+
+    for task in options.tasks or task_names():
+        loader = make_loader(task)
+        by_class = bool(options.tasks)
+        for line in summarise(task, loader, options.data, options.cache, by_class=by_class):
+            print(line, flush=True)
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from titan_repro.cli.catalogue import make_loader
+    from titan_repro.cli.data_summary import describe
+
+    loader = make_loader(options.task)
+    loader.fetch(options.data)
+    print(f"{options.task}: {describe(loader.locate(options.data))}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from titan_repro.cli.catalogue import make_loader
+    from titan_repro.cli.data_summary import describe
+    from titan_repro.tasks.damage import find_damage
+
+    loader = make_loader(options.task)
+    source = loader.locate(options.data)
+    damaged = 0
+    for line in find_damage(loader, source):
+        print(line, flush=True)
+        damaged += 1
+    verdict = f"{damaged} damaged" if damaged else "everything read, nothing damaged"
+    print(f"{options.task}: {verdict} ({describe(source)})")
+    return 1 if damaged else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from titan_repro.cli.catalogue import make_loader
+    from titan_repro.reporting.samples import check_format, plot_samples
+
+    output = options.output or Path(f"{options.task}.png")
+    check_format(output)
+    loader = make_loader(options.task)
+    task = loader.load(loader.locate(options.data), options.cache)
+    plot_samples(task, output)
+    print(output)
+    return 0

@@ -1,0 +1,235 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tasks.parquet_files import write_cifar10, write_images
+from titan_repro.cli.catalogue import make_loader, task_names
+from titan_repro.cli.data import main
+from titan_repro.compat import import_torchvision
+from titan_repro.errors import UserError
+from titan_repro.tasks.digits import Digits
+
+TRAIN = "train-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs titan-data and returns (status, output, error output)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main([*arguments, "--data", str(data), "--cache", str(tmp_path / "cache")])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def refusal(result: tuple[int, str, str]) -> str:
+    """Return the one line of a refused command."""
+    status, output, errors = result
+    assert status == 2
+    assert output == ""
+    assert errors.startswith("titan-data: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+# --- the tasks
+
+
+def test_every_file_in_conf_is_a_task_with_a_loader() -> None:
+    assert {"cifar10", "digits"} <= set(task_names())
+    for name in task_names():
+        loader = make_loader(name)
+        assert loader.name
+        assert loader.licence
+
+
+def test_options_come_from_the_tasks_file() -> None:
+    assert make_loader("digits") == Digits(split_seed=0, test_fraction=0.2)
+
+
+# --- list
+
+
+def test_list_names_every_task_even_without_data(command) -> None:
+    status, output, _ = command("list")
+    assert status == 0
+    assert [line for line in output.splitlines() if not line.startswith(" ")] == task_names()
+    assert "titan-data fetch cifar10 (170.5 MB)" in output
+
+
+def test_list_says_what_is_found_where_and_how_much(command, data: Path) -> None:
+    write_cifar10(data / "cifar10")
+    status, output, _ = command("list", "cifar10")
+    assert status == 0
+    assert f"found     parquet in {data / 'cifar10'}, 0.1 MB" in output
+    assert "train 20, test 10; 10 classes of 2 training samples" in output
+    assert "airplane       2    1" in output
+    assert "licence" in output
+
+
+def test_list_goes_on_after_damage(command, data: Path) -> None:
+    write_cifar10(data / "cifar10")
+    write_images(data / "cifar10" / TRAIN, [b"x"], [10])
+    status, output, _ = command("list", "cifar10", "digits")
+    assert status == 0
+    assert "damaged   " in output
+    assert "label 10 in row 0" in output
+    assert "train 1,438, test 359" in output
+
+
+# --- fetch
+
+
+def test_failed_fetch_is_refused_in_one_line(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no network")
+
+    original = import_torchvision("torchvision.datasets").CIFAR10
+    monkeypatch.setattr(original, "download", fail)
+    assert "could not be downloaded (no network)" in refusal(command("fetch", "cifar10"))
+
+
+def test_fetch_says_where_the_data_is(command) -> None:
+    assert command("fetch", "digits") == (0, "digits: bundled\n", "")
+
+
+def test_fetch_of_what_only_a_person_may_download(command) -> None:
+    assert "by hand" in refusal(command("fetch", "harbox"))
+
+
+def test_interrupted(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Digits, "fetch", interrupt)
+    status, _, errors = command("fetch", "digits")
+    assert status == 130
+    assert errors == "titan-data: interrupted; the same command begins again\n"
+
+
+# --- check
+
+
+def test_check_of_whole_data(command, data: Path, tmp_path: Path) -> None:
+    write_cifar10(data / "cifar10")
+    status, output, _ = command("check", "cifar10")
+    assert status == 0
+    assert "nothing damaged" in output
+    assert not (tmp_path / "cache").exists()
+
+
+def test_check_reports_each_damaged_file(command, data: Path) -> None:
+    write_cifar10(data / "cifar10")
+    for split in ("train", "test"):
+        file = data / "cifar10" / f"{split}-00000-of-00001.parquet"
+        file.write_bytes(file.read_bytes()[:-10])
+    status, output, _ = command("check", "cifar10")
+    assert status == 1
+    assert output.count("damaged or incomplete") == 2
+    assert "cifar10: 2 damaged" in output
+
+
+def test_check_does_not_believe_the_cache(command, data: Path) -> None:
+    write_cifar10(data / "cifar10")
+    assert command("show", "cifar10", "--output", str(data / "a.png"))[0] == 0
+    file = data / "cifar10" / TRAIN
+    before = file.stat()
+    contents = bytearray(file.read_bytes())
+    contents[100:400] = bytes(300)
+    file.write_bytes(contents)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert command("check", "cifar10")[0] == 1
+
+
+def test_check_of_missing_data(command) -> None:
+    assert "titan-data fetch cifar10" in refusal(command("check", "cifar10"))
+
+
+# --- show
+
+
+def test_show_draws_a_picture(command, data: Path, tmp_path: Path) -> None:
+    write_cifar10(data / "cifar10")
+    target = tmp_path / "new" / "picture.png"
+    assert command("show", "cifar10", "--output", str(target)) == (0, f"{target}\n", "")
+    with Image.open(target) as picture:
+        assert picture.width > 500
+
+
+def test_show_names_its_picture_after_the_task(
+    command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("show", "digits") == (0, "digits.png\n", "")
+    assert (tmp_path / "digits.png").exists()
+
+
+def test_show_refuses_an_ending_before_it_reads(command) -> None:
+    message = refusal(command("show", "cifar10", "--output", "a.gif"))
+    assert message == "titan-data: --output: found a.gif; allowed endings: .png, .pdf, .svg\n"
+
+
+# --- the command
+
+
+@pytest.mark.parametrize("action", ["list", "fetch", "check", "show"])
+def test_unknown_task_names_the_known_ones(command, action: str) -> None:
+    assert refusal(command(action, "cifar")) == (
+        f"titan-data: task: found 'cifar'; allowed: {', '.join(task_names())}\n"
+    )
+
+
+def test_options_refused_by_a_loader_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Digits) -> None:
+        raise UserError("task.loader.test_fraction: found 2")
+
+    monkeypatch.setattr(Digits, "__post_init__", refuse)
+    with pytest.raises(UserError, match=r"^task\.loader\.test_fraction: found 2$"):
+        make_loader("digits")
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    program = (
+        "import sys; from titan_repro.cli.data import main\n"
+        "try: main(['--help'])\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: titan-data")
+    assert done.stdout.endswith("False\n")
+
+
+def test_installed_command(data: Path) -> None:
+    script = shutil.which("titan-data", path=str(Path(sys.executable).parent))
+    assert script is not None
+    done = subprocess.run(
+        [script, "check", "cifar10", "--data", str(data)], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"titan-data: {data}: no cifar10 found")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif("TITAN_DATA" not in os.environ, reason="TITAN_DATA names no data folder")
+def test_list_of_the_real_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--data", os.environ["TITAN_DATA"], "--cache", str(tmp_path)]) == 0
+    output = capsys.readouterr().out
+    for counted in (
+        "train 50,000, test 10,000; 10 classes of 5,000 training samples",
+        "train 3,046, test 907;",
+        "train 36,920, validation 4,460, test 4,882; 20 classes",
+        "train 25,650, test 8,550; 19 classes of 1,350 training samples",  # 9,120 segments
+    ):
+        assert counted in output
