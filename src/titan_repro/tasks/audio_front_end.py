@@ -130,8 +130,8 @@ def decode(content: bytes, name: str) -> NDArray[np.float32]:
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as sound:
             _check_header(sound, content, name)
-            samples: NDArray[np.float32] = sound.read(dtype="float32")
-            announced = sound.frames
+            announced = min(sound.frames, CLIP_SAMPLES)  # a damaged header may announce terabytes
+            samples: NDArray[np.float32] = sound.read(announced, dtype="float32")
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".") if content else "empty file"
         raise DataError(f"{name}: cannot be decoded ({reason}); {ALLOWED}") from None
@@ -140,7 +140,7 @@ def decode(content: bytes, name: str) -> NDArray[np.float32]:
     if not np.isfinite(samples).all():
         raise DataError(f"{name}: holds NaN or infinity; {ALLOWED}")
     clip = np.zeros(CLIP_SAMPLES, dtype=np.float32)
-    clip[: len(samples)] = samples[:CLIP_SAMPLES]
+    clip[: len(samples)] = samples
     return clip
 
 

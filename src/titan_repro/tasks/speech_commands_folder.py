@@ -8,6 +8,7 @@ import logging
 import re
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -57,20 +58,29 @@ def download(data: Path, version: str) -> None:
     if target.exists():
         return
     staging = data / "SpeechCommands" / f"{version}.partial"
-    unpacked = staging / "SpeechCommands" / version
     try:
         staging.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unpacked, ignore_errors=True)
-        speech = import_torchaudio("torchaudio.datasets.speechcommands")
-        speech.SPEECHCOMMANDS(root=staging, url=version, download=True)
-        unpacked.replace(target)
+        _download(staging, version).replace(target)
         shutil.rmtree(staging)
-    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError) as error:
+    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{version}: download failed ({reason}); try again, or unpack {version}.tar.gz from "
             f"http://download.tensorflow.org/data into {target}"
         ) from None
+
+
+def _download(staging: Path, version: str) -> Path:
+    """Download and unpack below `staging`; return the unpacked folder."""
+    unpacked = staging / "SpeechCommands" / version
+    shutil.rmtree(unpacked, ignore_errors=True)  # torchaudio would take half of it for all
+    speech = import_torchaudio("torchaudio.datasets.speechcommands")
+    try:
+        speech.SPEECHCOMMANDS(root=staging, url=version, download=True)
+    except (EOFError, tarfile.TarError, zlib.error):
+        (staging / f"{version}.tar.gz").unlink(missing_ok=True)
+        raise
+    return unpacked
 
 
 def _read_list(file: Path) -> list[str]:
