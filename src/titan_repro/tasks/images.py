@@ -26,7 +26,7 @@ def decode_images(
     """
     channels, height, width = shape
     needed = (height, width, MODES[channels])
-    pixels = np.empty((len(encoded), height, width, channels), np.uint8)
+    pixels = np.empty((len(encoded), *shape), np.uint8)
     for row, contents in enumerate(encoded):
         try:
             with Image.open(io.BytesIO(contents), formats=("JPEG", "PNG")) as image:
@@ -42,8 +42,9 @@ def decode_images(
                 f"{file}: image in row {row} is {found[0]}x{found[1]} {found[2]}; "
                 f"{height}x{width} {MODES[channels]} needed"
             )
-        pixels[row] = np.frombuffer(decoded, np.uint8).reshape(height, width, channels)
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        interleaved = np.frombuffer(decoded, np.uint8).reshape(height, width, channels)
+        pixels[row] = interleaved.transpose(2, 0, 1)
+    return pixels
 
 
 def image_format(encoded: bytes) -> str:
