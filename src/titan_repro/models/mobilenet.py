@@ -1,0 +1,59 @@
+"""MobileNetV1 (Howard et al. 2017) for small images."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from titan_repro.models.base import BlockNetwork
+from titan_repro.models.layers import average_pooling, convolution, image_network
+from titan_repro.models.norm import NORMS, check_norm
+from titan_repro.models.shapes import image_channels
+
+SEPARABLE = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *[(512, 1)] * 5,
+    (1024, 2),
+    (1024, 1),
+)
+"""Output channels and stride of each depthwise separable convolution: table 1 of Howard et al."""
+
+
+def mobilenet(input_shape: Sequence[int], num_classes: int, norm: str = "batch") -> BlockNetwork:
+    """Build MobileNetV1 with a stride-1 stem: 3.2 M parameters.
+
+    Blocks (14): the stem, then one depthwise separable convolution each.
+
+    norm: batch (as published), group or none, after every convolution.
+    Raises ValueError for inputs that are not images and for another norm.
+    """
+    check_norm("mobilenet", norm, NORMS)
+    width = 32
+    blocks = [nn.Sequential(*convolution(image_channels("mobilenet", input_shape), width, norm))]
+    for outputs, stride in SEPARABLE:
+        blocks.append(_separable(width, outputs, stride, norm))
+        width = outputs
+    network = image_network(
+        nn.Sequential(*blocks), average_pooling(), nn.Linear(width, num_classes)
+    )
+    _initialise(network)
+    return network
+
+
+def _separable(inputs: int, outputs: int, stride: int, norm: str) -> nn.Sequential:
+    depthwise = convolution(inputs, inputs, norm, stride=stride, groups=inputs)
+    pointwise = convolution(inputs, outputs, norm, kernel=1)
+    return nn.Sequential(*depthwise, *pointwise)
+
+
+def _initialise(network: nn.Module) -> None:
+    """Initialise the convolutions as torchvision's MobileNetV2 does."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
