@@ -1,7 +1,10 @@
 """Errors as one line for the person at the terminal."""
 
 import re
+from collections.abc import Sequence
+from typing import NoReturn
 
+from hydra._internal.utils import get_args_parser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -11,46 +14,98 @@ from hydra.errors import (
 from omegaconf.errors import OmegaConfBaseException
 
 from titan_repro.config import RULES
+from titan_repro.errors import ConfigurationError
 
 _NOISE = ("full_key:", "reference_type", "object_type", "To append", "See http", "Set the env")
 
 
+def check_options(arguments: Sequence[str]) -> None:
+    """Raise ConfigurationError for options that Hydra would answer with a page of usage."""
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigurationError(
+            f"{message}; options such as -m come before the first KEY=VALUE, titan-run --help "
+            "says more"
+        )
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(arguments)
+
+
 def one_line(error: Exception) -> str:
     """Say in one line what is wrong and what is allowed."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
-        return _missing(error)
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: {_first_lines(error.message)}"
-    if isinstance(error, ConfigCompositionException):
-        return _override(error)
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return _first_lines(str(error))
+    match error:
+        case MissingConfigException(missing_cfg_file=str(file)):
+            return _missing(file, error.options or ())
+        case OverrideParseException():
+            return _unreadable(error.override)
+        case ConfigCompositionException():
+            return _override(error)
+        case OmegaConfBaseException(full_key=str(key)) if key:
+            return f"{key}: {_first_lines(str(error))}"
+        case HydraException() | OmegaConfBaseException():
+            return _first_lines(str(error))
+        case OSError(filename=str(file), strerror=str(reason)):
+            return f"{file}: {reason}"
     return " ".join(str(error).split())
 
 
-def _missing(error: MissingConfigException) -> str:
+def _missing(file: str, options: Sequence[str]) -> str:
     """`selector/tytan` is not there: name the group and what exists in it."""
-    group, _, name = str(error.missing_cfg_file).rpartition("/")
-    options = ", ".join(sorted(error.options or ()))
-    return f"{group or 'configuration'}: found {name!r}; allowed: {options}"
+    group, _, name = file.rpartition("/")
+    allowed = ", ".join(sorted(options)) or "none, there is no file for it"
+    return f"{group or 'configuration'}: found {name!r}; allowed: {allowed}"
+
+
+def _unreadable(override: str) -> str:
+    return (
+        f"{override}: cannot be read; allowed: KEY=VALUE, with two pairs of quotes around a "
+        "VALUE that holds blanks, commas, brackets or the like: 'KEY=\"one, two\"'"
+    )
 
 
 def _override(error: ConfigCompositionException) -> str:
     """An override that cannot be merged: no such key, or a value of the wrong type."""
     text = str(error)
+    several = re.match(r"Ambiguous value for argument '(.*)'", text)
+    if several:
+        return f"{several[1]}: several values are a sweep: put -m before the first KEY=VALUE"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return f"{unknown[1]}: no such key; titan-run --cfg job prints all keys"
+    known = re.search(r"An item is already at '([^']+)'", text)
+    if known:
+        return f"{known[1]}: is a key already; leave out the +"
     cause = error.__cause__
-    key = getattr(cause, "full_key", None) or ""
-    wrong_type = re.search(r"Value '(.*)' of type '.*' could not be converted", str(cause))
-    rule = next((rule for rule in RULES if rule.key == key), None)
-    if wrong_type and rule is not None:
-        return f"{key}: found {wrong_type[1]!r}; allowed: {rule.allowed}"
-    not_bool = re.search(r"Value '(.*)' is not a valid bool", str(cause))
-    if not_bool:
-        return f"{key}: found {not_bool[1]!r}; allowed: true, false"
-    missing = re.search(r"Could not override '([^']+)'", text)
-    if missing:
-        return f"{missing[1]}: no such key; titan-run --cfg job prints all keys"
+    key, found = getattr(cause, "full_key", None), _found(str(cause))
+    if key and found:
+        return f"{key}: found {found}; allowed: {_allowed(key, str(cause))}"
     return _first_lines(f"{text}\n{cause}" if cause is not None else text)
+
+
+def _found(cause: str) -> str | None:
+    """Return the value that OmegaConf could not put in its place."""
+    if "is not Optional" in cause:
+        return "null"
+    texts = (
+        r"Value ('.*') of type '.*' could not be converted",
+        r"Value ('.*') is not a valid bool",
+        r"is not a subclass of \w+\.?[\s\S]*value: (.*)",
+        r"Invalid value ('.*'), expected one of",
+    )
+    matches = (re.search(text, cause) for text in texts)
+    return next((match[1] for match in matches if match), None)
+
+
+def _allowed(key: str, cause: str) -> str:
+    if "is not a valid bool" in cause:
+        return "true, false"
+    if "is not a subclass of" in cause:
+        return f"only its parts can be set, {key}.PART=VALUE; titan-run --cfg job prints them"
+    names = re.search(r"expected one of \[(.*)\]", cause)
+    rule = next((rule.allowed for rule in RULES if rule.key == key), None)
+    return names[1] if names else rule or "anything but null"
 
 
 def _first_lines(text: str) -> str:

@@ -1,78 +1,109 @@
-"""`titan-run`: compose a configuration, run it, print a summary."""
+"""`titan-run`: compose a configuration, run it, print a summary.
+
+Everything large is imported late: `--help` needs no PyTorch, and Ctrl-C while imports are under way
+is answered in one line.
+"""
 
 import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-
-from titan_repro.cli.messages import one_line
-from titan_repro.conf_path import conf_dir
-from titan_repro.config import register_schema
 from titan_repro.errors import UserError
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 _refused: list[str] = []
-"""Jobs of this process that could not be run."""
+"""Jobs of this command that could not be run."""
 
 
 def main() -> None:
     """Console entry point. Exit status 0 done, 2 something to mend, 130 or 143 interrupted."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are put into words below
-    register_schema()
-    command = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
+    _refused.clear()
     try:
-        command(_job)()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        _refuse(error)
-    except ValueError as error:
-        if not _raised_by_hydra(error):
-            raise
-        _refuse(error)
+        _compose_and_run()
     except KeyboardInterrupt:
-        print("titan-run: interrupted; no round had been begun or lost", file=sys.stderr)
+        print(
+            "titan-run: interrupted; the same command goes on from what is saved", file=sys.stderr
+        )
         sys.exit(130)
     if _refused:
         sys.exit(2)
 
 
-def _refuse(error: Exception) -> None:
-    print(f"titan-run: {one_line(error)}", file=sys.stderr)
-    _refused.append(one_line(error))
+def _compose_and_run() -> None:
+    """Let Hydra compose the configuration of every job and call `_job` with each."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from titan_repro.cli.messages import check_options
+    from titan_repro.conf_path import conf_dir
+    from titan_repro.config import register_schema
+
+    register_schema()
+    command = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
+    try:
+        check_options(sys.argv[1:])
+        command(_job)()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        _refuse(error)
+    except (ValueError, OSError) as error:
+        if _raised_in_job(error):
+            raise
+        _refuse(error)  # Hydra's own: an override such as `=3`, a sweep's folder on a full disk
 
 
-def _raised_by_hydra(error: Exception) -> bool:
-    """Whether an override that Hydra itself stumbles over is to blame, such as `=3`."""
+def _refuse(error: Exception, job: str = "") -> None:
+    from titan_repro.cli.messages import one_line
+
+    message = f"{one_line(error)}{job}"
+    print(f"titan-run: {message}", file=sys.stderr)
+    _refused.append(message)
+
+
+def _raised_in_job(error: Exception) -> bool:
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    while trace is not None and trace.tb_frame.f_code is not _job.__code__:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals["__name__"].startswith("hydra.")
+    return trace is not None
 
 
-def _job(config: DictConfig) -> None:
+def _job(config: "DictConfig") -> None:
     """Run one job of the command line or of a sweep; a sweep goes on after one that is refused."""
-    from titan_repro.experiments.run import InterruptedRun, run  # torch: not needed for --help
+    from omegaconf.errors import OmegaConfBaseException
+
+    from titan_repro.experiments.run import InterruptedRun, run
 
     try:
         outcome = run(config, sys.argv, _observers(config))
     except InterruptedRun as stop:
         print(_summary(stop.outcome.summary, str(stop.outcome.folder), already_there=False))
-        print("The same command goes on from here.")
-        sys.stdout.flush()
+        print("Stopped on request. The same command goes on from here.", flush=True)
         sys.exit(128 + stop.signal)
-    except UserError as error:
+    except (UserError, OmegaConfBaseException) as error:
         if multiprocessing.parent_process() is not None:
             raise  # a launcher's worker: the sweep's own process reports it
-        _refuse(error)
-        return
-    print(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
+        _refuse(error, _which_job())
+    else:
+        print(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
 
 
-def _observers(config: DictConfig) -> list[Any]:
+def _which_job() -> str:
+    """In a sweep, say which of its jobs a message is about."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    if hydra.mode is not RunMode.MULTIRUN:
+        return ""
+    return f" (job {hydra.job.num} of the sweep: {' '.join(hydra.overrides.task)})"
+
+
+def _observers(config: "DictConfig") -> list[Any]:
     from titan_repro.cli.progress import ProgressBar
 
     title = f"{config.task.name} {config.model.name} {config.selector.name} seed {config.seed}"
