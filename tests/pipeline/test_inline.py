@@ -7,38 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from titan_repro.experiments.build import (
-    build_loader,
-    build_network,
-    build_selector,
-    build_stream,
-    build_trainer,
-    load_task,
-)
-from titan_repro.pipeline.inline import InlineExecutor, first_batch
+from titan_repro.pipeline.inline import first_batch
 from titan_repro.seeds import generator
 
 SELECTORS = ["rs", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "titan", "titan_literal"]
-
-
-@pytest.fixture
-def build(configure, tmp_path):
-    def built(*overrides: str) -> InlineExecutor:
-        config = configure("task=digits", "model=small_cnn", *overrides)
-        loader = build_loader(config)
-        task = load_task(config, loader, loader.locate(tmp_path))
-        network = build_network(config)
-        return InlineExecutor(
-            network,
-            build_selector(config),
-            build_stream(config, task),
-            build_trainer(config, network),
-            batch_size=config.batch_size,
-            delay=config.delay,
-            seed=config.seed,
-        )
-
-    return built
 
 
 def weights(executor):
