@@ -32,10 +32,10 @@ class ClassStatistics:
 
     def start_round(self, device: torch.device) -> None:
         """Decay the sums, and move them to where this round's samples are."""
-        self.counts, self.sums, self.squares = (
-            tensor.to(device) if self.decay == 1.0 else tensor.to(device) * self.decay
-            for tensor in (self.counts, self.sums, self.squares)
-        )
+        for name in ("counts", "sums", "squares"):
+            kept = getattr(self, name)
+            here = kept if kept.device == device else kept.to(device)  # once, in the first round
+            setattr(self, name, here if self.decay == 1.0 else here * self.decay)
         # Kept up by a recursion inside a round, and afresh each round so that no error builds up.
         self._sum_squares = torch.linalg.vecdot(self.sums, self.sums)
 
