@@ -310,9 +310,9 @@ def folder_damages() -> dict[str, tuple[Callable[[Path], object], str]]:
     }
 
 
-@pytest.mark.parametrize("damage", folder_damages())
-def test_damaged_folders_are_refused_in_one_line(data: Path, damage: str) -> None:
-    harm, found = folder_damages()[damage]
+@pytest.mark.parametrize("kind", folder_damages())
+def test_damaged_folders_are_refused_in_one_line(data: Path, kind: str) -> None:
+    harm, found = folder_damages()[kind]
     harm(data / V2)
     assert found in refusal(data)
 
@@ -365,11 +365,39 @@ def parquet_damages() -> dict[str, tuple[Callable[[Path], object], str]]:
     }
 
 
-@pytest.mark.parametrize("damage", parquet_damages())
-def test_damaged_parquet_files_are_refused_in_one_line(parquet: Path, damage: str) -> None:
-    harm, found = parquet_damages()[damage]
+@pytest.mark.parametrize("kind", parquet_damages())
+def test_damaged_parquet_files_are_refused_in_one_line(parquet: Path, kind: str) -> None:
+    harm, found = parquet_damages()[kind]
     harm(parquet / "speech_commands_audio")
     assert found in refusal(parquet, ("yes", "no"))
+
+
+def damage(data: Path, words: tuple[str, ...] = WORDS) -> list[str]:
+    loader = SpeechCommands(words)
+    return list(loader.find_damage(loader.locate(data)))
+
+
+def test_every_damaged_recording_is_found(data: Path) -> None:
+    assert damage(data) == []
+    harmed = [f"yes/{file_name(0)}", f"yes/{file_name(3)}", f"zero/{file_name(5)}"]  # one a part
+    for name in harmed:
+        (data / V2 / name).write_bytes(b"text")
+    lines = damage(data)
+    assert len(lines) == 3
+    assert all(any(name in line for line in lines) for name in harmed)
+
+
+def test_damage_of_parquet_files_and_absent_words_are_found(parquet: Path) -> None:
+    folder = parquet / "speech_commands_audio"
+    assert damage(parquet) == []
+    (line,) = damage(parquet, ("yes", "one"))
+    assert "no training recordings of one" in line
+    sounds = [encode_sound(noise(0)), b"text", b""]
+    write_shard(folder / "test-00000-of-00001.parquet", "audio", sounds, ["yes", "yes", "no"])
+    assert [line.split(": ")[1] for line in damage(parquet)] == ["row 1 (yes)", "row 2 (no)"]
+    for i in range(2):
+        (folder / f"train-0000{i}-of-00002.parquet").write_bytes(b"PAR1")
+    assert len(damage(parquet)) == 2
 
 
 def test_missing_data_says_what_was_looked_for_and_what_to_do(tmp_path: Path) -> None:

@@ -129,6 +129,16 @@ def test_damaged_copies_are_refused_in_one_line(folder: Path, tmp_path: Path, da
     assert not (tmp_path / "cache").exists()
 
 
+def test_every_damaged_picture_is_found(folder: Path) -> None:
+    loader = SpeechSpectrograms(WORDS)
+    assert list(loader.find_damage(loader.locate(folder.parent))) == []
+    for part in ("train", "validation", "test"):
+        pictures = [encode(picture(0)), b"text", encode(picture(1)), encode(picture(1).T)]
+        write_shard(folder / f"{part}-00000-of-00001.parquet", "image", pictures, ["yes", "no"] * 2)
+    lines = list(loader.find_damage(loader.locate(folder.parent)))
+    assert [line.split(": ")[1] for line in lines] == ["row 1 (no)", "row 3 (no)"] * 3
+
+
 def test_missing_data_and_download_say_what_to_do(tmp_path: Path) -> None:
     loader = SpeechSpectrograms(WORDS)
     with pytest.raises(DataError, match=r"no speech_commands_spectrograms/train-.*paths\.data"):

@@ -3,7 +3,7 @@
 The paper trains on 20 of its words and describes no front end; see `audio_front_end`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +17,7 @@ from titan_repro.tasks.audio_front_end import LogMel, decode
 from titan_repro.tasks.base import Source, Task
 from titan_repro.tasks.parallel_decoding import EncodedFile
 from titan_repro.tasks.speech_commands_folder import download, read_folder_parts
+from titan_repro.tasks.speech_damage import damaged_recordings
 from titan_repro.tasks.speech_recordings import (
     Recordings,
     check_validation,
@@ -112,6 +113,16 @@ class SpeechCommands:
     def count(self, source: Source) -> "pd.DataFrame":
         """Count the official parts by word; nothing is decoded."""
         return count_parts(self._list(source), self.words)
+
+    def find_damage(self, source: Source) -> Iterator[str]:
+        """Decode every recording of the words and yield one line for each that is damaged."""
+        return damaged_recordings(
+            source,
+            _folder(source),
+            self.words,
+            lambda: self._list(source),
+            lambda file: decode(file.read(), file.name),
+        )
 
     def fetch(self, data: Path) -> None:
         """Download the version asked for (v0.02 for "any") with torchaudio, checked by SHA-256."""

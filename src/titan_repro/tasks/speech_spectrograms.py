@@ -6,7 +6,7 @@ picture has a median of 0.994.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,6 +20,7 @@ from torch import Tensor
 from titan_repro.errors import DataError
 from titan_repro.tasks.base import Source, Task
 from titan_repro.tasks.parallel_decoding import EncodedFile
+from titan_repro.tasks.speech_damage import damaged_recordings
 from titan_repro.tasks.speech_recordings import (
     Recordings,
     check_validation,
@@ -92,6 +93,12 @@ class SpeechSpectrograms:
     def count(self, source: Source) -> "pd.DataFrame":
         """Count the official parts by word; nothing is decoded."""
         return count_parts(self._list(source), self.words)
+
+    def find_damage(self, source: Source) -> Iterator[str]:
+        """Decode every picture of the words and yield one line for each that is damaged."""
+        return damaged_recordings(
+            source, source.files[0].parent, self.words, lambda: self._list(source), _picture
+        )
 
     def fetch(self, data: Path) -> None:
         """Raise DataError with the steps: the copy has no download that a library offers."""
