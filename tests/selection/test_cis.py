@@ -93,6 +93,29 @@ def test_without_any_spread_classes_share_by_norm() -> None:
     torch.testing.assert_close(selection.probabilities, expected[selection.indices].float())
 
 
+def test_rounding_of_equal_gradients_is_not_a_spread() -> None:
+    one = random_candidates(0, size=3, labels=torch.arange(3))
+    copies = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    labels, count = one.labels[copies], torch.tensor([3, 3, 3])
+    candidates = Candidates(
+        labels, count, logits=one.logits[copies][:, :3], embeddings=one.embeddings[copies]
+    )
+    norms = gradient_moments(candidates, "last_layer").norms
+    for class_importance in ("plugin", "bessel", "ema"):
+        policy = ClassifiedImportanceSampling(class_importance=class_importance)
+        selection = policy.select(candidates, 3, generator(0))
+        expected = 3 * norms / norms.sum()
+        torch.testing.assert_close(selection.probabilities, expected[selection.indices].float())
+
+
+def test_a_single_candidate_is_given_at_most_its_norm() -> None:
+    gradients = torch.tensor([[3, 0], [-3, 0], [0, 2.0]]).double()  # the pair's estimate is 2 * 9
+    labels = torch.tensor([0, 0, 1])
+    moments = given_gradients(gradients, labels, 2).moments
+    spread = bessel_spread(class_statistics(moments, labels, 2))
+    torch.testing.assert_close(spread, torch.tensor([18.0, 4.0]).double())
+
+
 def test_stream_mass_scales_classes_and_loses_absent_ones() -> None:
     gradients = torch.tensor([[3, 0], [0, 4], [3, 0], [0, 4.0]]).double()
     labels = torch.tensor([0, 0, 1, 1])
@@ -149,12 +172,15 @@ def test_moving_average_remembers_classes_that_are_absent_or_single() -> None:
     assert average[2].isnan()  # never had two candidates
 
 
-def test_absent_classes_get_no_picks_from_their_memory() -> None:
+def test_absent_classes_get_no_share_from_their_memory() -> None:
+    first, second, third = rounds()
     policy = ClassifiedImportanceSampling("full", class_importance="ema", class_mass="stream")
-    for candidates in rounds():
-        selection = policy.select(candidates, 5, generator(0))
-        present = set(candidates.labels.tolist())
-        assert set(candidates.labels[selection.indices].tolist()) <= present
+    policy.select(first, 5, generator(0))
+    policy.select(second, 5, generator(0))
+    streamed = Candidates(third.labels, torch.tensor([10, 10, 10]), moments=third.moments)
+    shares = class_shares(policy, streamed, 5)
+    assert shares[1] == 0
+    assert float(shares.sum()) == pytest.approx(5, rel=1e-5)
 
 
 def test_single_candidates_use_the_memory_of_their_class() -> None:

@@ -121,6 +121,30 @@ def test_camel(case: tuple[Candidates, int]) -> None:
     assert selection.weights.tolist() == pytest.approx(weights)
 
 
+def test_rounding_does_not_rank_parallel_gradients() -> None:
+    """Of two classes, with one embedding: every cosine is 1, every score 1 - 1."""
+    size = 12
+    logits = torch.stack([torch.linspace(-2, 2, size), torch.zeros(size)], dim=1)
+    embedding = torch.randn(1, 9, generator=generator(0)).expand(size, 9)
+    labels = torch.zeros(size, dtype=torch.int64)
+    candidates = Candidates(labels, torch.tensor([size, 0]), None, logits, embedding)
+    selection = OnlineCoresetSelection().select(candidates, size, generator(0))
+    assert selection.indices.tolist() == list(range(size))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_camel_ties_copies_to_the_earliest(seed: int) -> None:
+    """Sizes at which a matrix product rounds copies of one input differently."""
+    size, points = 101, torch.randn(4, 3, 32, 32, generator=generator(seed))
+    order = torch.randperm(size, generator=generator(seed)) % 4
+    labels = torch.zeros(size, dtype=torch.int64)
+    candidates = Candidates(labels, torch.tensor([size]), inputs=points[order])
+    picks = Camel().select(candidates, 8, generator(0)).indices.tolist()
+    first = [order.tolist().index(k) for k in range(4)]
+    assert sorted(picks[:4]) == sorted(first)
+    assert picks[4:] == [i for i in range(size) if i not in first][:4]
+
+
 @thorough
 @given(
     grid_candidates(),

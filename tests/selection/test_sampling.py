@@ -70,6 +70,27 @@ def test_extreme_points_hit_candidates_of_positive_number(
     assert len(set(chosen.tolist())) == 3
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0 - 2.0**-53])
+def test_extreme_independent_points_hit_candidates_of_positive_number(
+    monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    def scripted(size: int, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+        return torch.full((size,), value, dtype=dtype)
+
+    monkeypatch.setattr(torch, "rand", scripted)
+    pi = torch.tensor([0.0] + [0.1] * 10 + [0.0], dtype=torch.float64)  # adds up to just below 1
+    chosen = draw(pi, torch.zeros(12, dtype=torch.int64), 1, "multinomial", generator(0))
+    assert chosen.tolist() == [1 if value == 0 else 10]
+
+
+def test_rounding_cannot_make_a_candidate_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "randint", lambda high, size, generator: torch.zeros(size))
+    pi = torch.tensor([1 + 1e-9, 1 - 1e-9, 1.0], dtype=torch.float64)
+    labels = torch.zeros(3, dtype=torch.int64)
+    assert draw(pi, labels, 3, "without_replacement", generator(0)).tolist() == [0, 1, 2]
+    assert draw(pi, labels, 3, "systematic", generator(0)).tolist() == [0, 0, 2]
+
+
 def test_whole_numbers_are_hit_exactly() -> None:
     pi = torch.tensor([1.0, 2.0, 0.0, 3.0], dtype=torch.float64)
     for seed in range(50):

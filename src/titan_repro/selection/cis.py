@@ -34,9 +34,9 @@ differences of numbers that float32 gradients give to about six digits."""
 def plugin_spread(statistics: ClassStatistics) -> Tensor:
     """Return the squared spread of each class as Equation 2 states it, (C,).
 
-    Exactly zero for a class of one candidate or of equal gradients.
+    Zero for a class of one candidate or of equal gradients, down to RESOLUTION.
     """
-    squared = statistics.squared_spread * (statistics.counts > 1)
+    squared = statistics.squared_spread
     noise = squared < (RESOLUTION * statistics.mean_norms).square()
     return squared.masked_fill(noise, 0.0)
 
