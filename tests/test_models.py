@@ -81,7 +81,8 @@ def test_parameters_and_blocks(builder, input_shape, classes, norm, parameters, 
 
 def test_squeezenet_has_the_published_layers():
     published = import_torchvision("torchvision.models").squeezenet1_1(num_classes=10)
-    shapes = [parameter.shape for parameter in on_meta(squeezenet, (3, 32, 32)).parameters()]
+    network = on_meta(squeezenet, (3, 8, 8), norm="none")
+    shapes = [parameter.shape for parameter in network.parameters()]
     expected = [parameter.shape for parameter in published.parameters()]
     assert shapes[:-2] == expected[:-2]
     assert shapes[-2] == expected[-2][:2]  # a linear layer in place of a 1 x 1 convolution

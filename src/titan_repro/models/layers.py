@@ -33,6 +33,15 @@ def average_pooling() -> nn.Sequential:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+def initialise_he(network: nn.Module) -> None:
+    """Draw convolutions' weights as He et al. 2015 do (normal, fan-in), with biases of zero."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def image_network(blocks: nn.Sequential, neck: nn.Module, classifier: nn.Linear) -> BlockNetwork:
     """Return the network with its convolutions in channels_last memory format.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.layers import average_pooling, convolution, image_network
+from titan_repro.models.layers import average_pooling, convolution, image_network, initialise_he
 from titan_repro.models.norm import NORMS, check_norm
 from titan_repro.models.shapes import image_channels
 
@@ -15,7 +15,8 @@ def small_cnn(
 ) -> BlockNetwork:
     """Build three convolutions of `width`, 2 `width` and 2 `width` channels; not in the paper.
 
-    0.06 M parameters; a training step of ten 8 x 8 images takes about a millisecond.
+    0.06 M parameters, with He's initialisation: PyTorch's takes about three times the rounds
+    to 80 % on digits.
     Blocks (3): one convolution each, with normalisation, ReLU and the pooling that follows.
 
     norm: none, batch or group, after every convolution.
@@ -30,4 +31,6 @@ def small_cnn(
         nn.Sequential(*convolution(width, 2 * width, norm), nn.MaxPool2d(2)),
         nn.Sequential(*convolution(2 * width, 2 * width, norm)),
     )
-    return image_network(blocks, average_pooling(), nn.Linear(2 * width, num_classes))
+    network = image_network(blocks, average_pooling(), nn.Linear(2 * width, num_classes))
+    initialise_he(network)
+    return network
