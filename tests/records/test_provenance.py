@@ -91,3 +91,7 @@ def test_an_installed_package_has_no_commit_even_inside_another_checkout(checkou
 def test_works_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert module._checkout(checkout) == {"commit": None, "dirty": None}
+
+
+def test_a_run_may_be_started_by_no_command():
+    assert provenance((), DATA)["command"] == []

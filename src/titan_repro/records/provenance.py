@@ -33,12 +33,13 @@ _DECISIVE = ("src", "conf", "pyproject.toml")
 def provenance(command: Sequence[str], data: Mapping[str, str]) -> dict[str, Any]:
     """Return what provenance.json says, ready for JSON.
 
-    command: the command line, `sys.argv`. data: at least `source` and `fingerprint` of the Task.
+    command: the command line, `sys.argv`; empty if there was none. data: at least `source` and
+    `fingerprint` of the Task.
     The GPU is named if this process has begun to use it, so call this once tensors are in place.
     """
     return {
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": _without_home([Path(command[0]).name, *command[1:]]),
+        "command": _without_home([*(Path(name).name for name in command[:1]), *command[1:]]),
         "data": dict(data),
         "code": _checkout(Path(titan_repro.__file__).parents[2]),
         "versions": _versions(),
