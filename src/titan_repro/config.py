@@ -162,6 +162,8 @@ RULES = (
     whole("evaluation_samples", 1),
     Rule("checkpoint_seconds", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
     whole("device.threads", 1, 1024),
+    one_of("executor.name", "inline", "processes"),
+    real("executor.timeout_seconds", 0),
 )
 
 
@@ -170,6 +172,8 @@ def validate(config: DictConfig) -> None:
     for rule in RULES:
         rule.check(config)
     _check_sizes(config)
+    _check_scoring(config)
+    _check_executor(config)
 
 
 def _check_sizes(config: DictConfig) -> None:
@@ -187,6 +191,38 @@ def _check_sizes(config: DictConfig) -> None:
         raise ConfigurationError(
             f"batch_size: found {batch}; allowed: at most the {candidates} candidates of a round "
             f"({source}={candidates})"
+        )
+
+
+def _check_scoring(config: DictConfig) -> None:
+    """Gradients over all parameters are computed sample by sample: there is no batch to norm."""
+    gradient = plain(config.selector.policy).get("gradient")
+    if gradient == "full" and config.scoring_norm == "batch":
+        raise ConfigurationError(
+            "scoring_norm: found batch with gradient=full; allowed there: running, as gradients "
+            "over all parameters are computed one sample at a time"
+        )
+
+
+def _check_executor(config: DictConfig) -> None:
+    """Two processes select beside training only if there is something to train meanwhile."""
+    if config.executor.name != "processes":
+        return
+    if config.delay == 0:
+        raise ConfigurationError(
+            "delay: found 0 with executor=processes; allowed: 1, as a batch that is trained in the "
+            "round that chose it leaves nothing to train while it is chosen (executor=inline takes "
+            "0, too)"
+        )
+    if config.device.tensors != "cpu":
+        raise ConfigurationError(
+            f"executor: found processes with device.tensors={config.device.tensors}; allowed "
+            "there: inline, as processes share their tensors in the host's memory"
+        )
+    if not hasattr(os, "memfd_create"):
+        raise ConfigurationError(
+            "executor: found processes; allowed on this system: inline, as only Linux has shared "
+            "memory without names (memfd_create)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: one clear line, exit status 2, no traceback.
+"""Errors that are the user's to mend: one clear line, a fixed exit status, no traceback.
 
 The message names the key or file, what was found there and what is allowed.
 """
@@ -6,6 +6,8 @@ The message names the key or file, what was found there and what is allowed.
 
 class UserError(Exception):
     """Something outside the program is wrong: configuration, data or a run folder."""
+
+    exit_status = 2
 
 
 class ConfigurationError(UserError):
@@ -18,3 +20,9 @@ class DataError(UserError):
 
 class RunFolderError(UserError):
     """A run folder that is in use, damaged or belongs to other data."""
+
+
+class PipelineError(UserError):
+    """A process of the pipeline failed, was killed or hung; the last checkpoint is good."""
+
+    exit_status = 3

@@ -350,6 +350,16 @@ def damage_middle(file: Path) -> None:
     file.write_bytes(content)
 
 
+def damage_values(file: Path) -> None:
+    """Change the last byte of a middle column's values."""
+    group = pq.read_metadata(file).row_group(0)
+    column = group.column(group.num_columns // 2)
+    begins = column.dictionary_page_offset or column.data_page_offset
+    content = bytearray(file.read_bytes())
+    content[begins + column.total_compressed_size - 1] ^= 0x10
+    file.write_bytes(content)
+
+
 def damage_end(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-20])
 
@@ -402,7 +412,7 @@ def test_damaged_rounds_are_noticed_before_the_run_is_called_finished(tmp_path: 
     interrupted(tmp_path)
     with RunFolder(tmp_path).claim() as run:
         run.start("", provenance())
-        damage_middle(tmp_path / "rounds" / "00000000.parquet")
+        damage_values(tmp_path / "rounds" / "00000000.parquet")
         with pytest.raises(RunFolderError, match=r"rounds/00000000\.parquet: damaged"):
             run.finish(summary(rounds=5))
     assert RunFolder(tmp_path).completed() is None

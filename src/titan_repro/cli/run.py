@@ -15,14 +15,17 @@ from titan_repro.errors import UserError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_refused: list[str] = []
-"""Jobs of this command that could not be run."""
+_failures: list[int] = []
+"""Exit statuses that jobs of this command ask for."""
 
 
 def main() -> None:
-    """Console entry point. Exit status 0 done, 2 something to mend, 130 or 143 interrupted."""
+    """Console entry point.
+
+    Exit status 0 done, 2 something to mend, 3 a process failed, 130 or 143 interrupted.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are put into words below
-    _refused.clear()
+    _failures.clear()
     try:
         _compose_and_run()
     except KeyboardInterrupt:
@@ -30,8 +33,8 @@ def main() -> None:
             "titan-run: interrupted; the same command goes on from what is saved", file=sys.stderr
         )
         sys.exit(130)
-    if _refused:
-        sys.exit(2)
+    if _failures:
+        sys.exit(max(_failures))
 
 
 def _compose_and_run() -> None:
@@ -62,7 +65,7 @@ def _refuse(error: Exception, job: str = "") -> None:
 
     message = f"{one_line(error)}{job}"
     print(f"titan-run: {message}", file=sys.stderr)
-    _refused.append(message)
+    _failures.append(error.exit_status if isinstance(error, UserError) else 2)
 
 
 def _raised_in_job(error: Exception) -> bool:

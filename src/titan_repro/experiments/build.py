@@ -6,15 +6,22 @@ Classes never receive configuration objects.
 
 import inspect
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.config import plain
+from titan_repro.devices.profile import check_cores
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.crew import Crew
+from titan_repro.pipeline.handover import share_task
+from titan_repro.pipeline.inline import InlineExecutor
+from titan_repro.pipeline.processes import ProcessesExecutor
+from titan_repro.pipeline.round import Executor
 from titan_repro.pipeline.selector import Selector
 from titan_repro.seeds import global_generator
 from titan_repro.streams.base import Stream
@@ -26,7 +33,7 @@ def construct(key: str, node: Any, **arguments: Any) -> Any:
     """Call the node's `_target_` with its other entries and `arguments`.
 
     Raises ConfigurationError naming `key` if the parameters do not fit the target's signature or
-    the target refuses their values with ValueError.
+    the target refuses their values with ValueError or TypeError.
     """
     parameters = {**plain(node), **arguments}
     try:
@@ -39,7 +46,7 @@ def construct(key: str, node: Any, **arguments: Any) -> Any:
         raise ConfigurationError(f"{key}: {error} of {target.__name__}") from None
     try:
         return target(**parameters)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{key}: {error}") from error
 
 
@@ -94,6 +101,8 @@ def load_task(config: DictConfig, loader: Loader, source: Source) -> Task:
         cache = config.paths.cache
         _loaded.clear()
         _loaded[key] = loader.load(source, None if cache is None else Path(cache))
+    if config.executor.name == "processes":
+        _loaded[key] = share_task(_loaded[key])
     task = _loaded[key]
     _check(config, task)
     return task
@@ -110,6 +119,9 @@ def _check(config: DictConfig, task: Task) -> None:
             raise DataError(
                 f"{key}: the configuration says {value}, the data ({task.source}) has {loaded[key]}"
             )
+    for part, samples in (("training", task.train), ("test", task.test)):
+        if len(samples) == 0:
+            raise DataError(f"{task.source}: found 0 {part} samples; allowed: at least 1")
 
 
 def build_stream(config: DictConfig, task: Task) -> Stream:
@@ -124,3 +136,33 @@ def build_trainer(config: DictConfig, network: BlockNetwork) -> Trainer:
         config.learning_rate, config.learning_rate_decay, config.learning_rate_every
     )
     return Trainer(network, schedule)
+
+
+def build_crew(config: DictConfig) -> AbstractContextManager[Crew | None]:
+    """Return what starts the processes that run beside this one and, in the end, ends them.
+
+    None come of it with executor=inline. Enter it early: they take seconds to start.
+    """
+    if config.executor.name == "inline":
+        return nullcontext()
+    return Crew(
+        config.executor.timeout_seconds,
+        config.device.threads,
+        check_cores(plain(OmegaConf.select(config, "device.cores"))),
+    )
+
+
+def build_executor(
+    config: DictConfig,
+    crew: Crew | None,
+    network: BlockNetwork,
+    selector: Selector,
+    task: Task,
+) -> Executor:
+    """Build what runs the rounds: in this process, or in three if there is a crew."""
+    trainer = build_trainer(config, network)
+    sizes = {"batch_size": config.batch_size, "seed": config.seed}
+    if crew is None:
+        stream = build_stream(config, task)
+        return InlineExecutor(network, selector, stream, trainer, delay=config.delay, **sizes)
+    return ProcessesExecutor(crew, network, selector, build_stream(config, task), trainer, **sizes)

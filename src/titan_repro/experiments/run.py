@@ -9,6 +9,7 @@ import resource
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from titan_repro.config import identity, validate
 from titan_repro.devices.profile import prepare
 from titan_repro.experiments.build import (
+    build_crew,
+    build_executor,
     build_loader,
     build_network,
     build_selector,
-    build_stream,
-    build_trainer,
     load_task,
 )
-from titan_repro.pipeline.inline import InlineExecutor
 from titan_repro.pipeline.round import Executor, Round
 from titan_repro.records.digest import weights_sha256
 from titan_repro.records.evaluations import Evaluation as EvaluationRecord
@@ -70,10 +70,10 @@ class Outcome:
 
 
 class InterruptedRun(Exception):  # noqa: N818 (no error: the run is saved)
-    """The run was asked to stop and has saved itself."""
+    """The run was asked to stop and has saved itself, or was at its end and has finished."""
 
     def __init__(self, outcome: Outcome, number: signal.Signals) -> None:
-        super().__init__(f"interrupted after {outcome.summary['rounds_done']} rounds")
+        super().__init__(f"asked to stop after {outcome.summary['rounds_done']} rounds")
         self.outcome = outcome
         self.signal = number
 
@@ -94,13 +94,14 @@ def run(
 ) -> Outcome:
     """Run what `config` describes, or go on with it, or return its summary if it is finished.
 
-    Raises ConfigurationError, DataError or RunFolderError with one line, and InterruptedRun after
-    SIGINT or SIGTERM, when the run has been saved.
+    Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
+    InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
     """
     validate(config)
     device = prepare(config.device.tensors, config.device.threads)
     network = build_network(config)
     selector = build_selector(config)
+    starting = build_crew(config)
     loader = build_loader(config)
     source = loader.locate(Path(config.paths.data))
     facts = identity(config, source.form, scoring=selector.scores)
@@ -113,18 +114,12 @@ def run(
         summary = folder.completed()  # another process may have finished it meanwhile
         if summary is not None:
             return Outcome(folder.path, summary, already_there=True)
-        task = load_task(config, loader, source).to(device)
-        executor = InlineExecutor(
-            network.to(device),
-            selector,
-            build_stream(config, task),
-            build_trainer(config, network),
-            batch_size=config.batch_size,
-            delay=config.delay,
-            seed=config.seed,
-        )
-        loop = _Loop(config, facts, folder.path, writer, task, executor, observers)
-        return loop.run(command)
+        with starting as crew:
+            task = load_task(config, loader, source).to(device)
+            executor = build_executor(config, crew, network.to(device), selector, task)
+            with closing(executor):
+                loop = _Loop(config, facts, folder.path, writer, task, executor, observers)
+                return loop.run(command)
 
 
 class _Loop:
@@ -161,9 +156,10 @@ class _Loop:
             finally:
                 for observer in self.observers:
                     observer.end()
-            if stop.requested and not self._complete():
-                raise InterruptedRun(self._interrupt(), stop.signal or signal.SIGINT)
-            return self._finish()
+            outcome = self._finish() if self._complete() else self._interrupt()
+        if stop.requested:  # said also of a run that was just finished: a sweep is to stop, too
+            raise InterruptedRun(outcome, stop.signal or signal.SIGINT)
+        return outcome
 
     def _start(self, command: Sequence[str]) -> None:
         """Go on from the checkpoint if there is one."""
@@ -292,4 +288,5 @@ def _record(result: Round) -> RoundRecord:
         seconds_score=seconds["score"],
         seconds_select=seconds["select"],
         seconds_train=seconds["train"],
+        seconds_wait=result.work.wait_seconds,
     )

@@ -11,14 +11,21 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.round import STAGES, TOUCHES, Round, Work, to_host
+from titan_repro.pipeline.round import (
+    STAGES,
+    Round,
+    Work,
+    first_batch,
+    load_training_state,
+    samples_touched,
+    to_host,
+    training_state,
+)
 from titan_repro.pipeline.selector import Batch, Selector
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Needs
 from titan_repro.streams.base import Arrivals, Stream
 from titan_repro.training import Trainer
 
@@ -64,10 +71,17 @@ class InlineExecutor:
         batch = self._to_train(chosen, arrivals, t)
         loss = self.train(batch, t)
         times.append(perf_counter())
-        work = Work(self._samples(arrivals, admitted.arrivals), _durations(times))
-        nonfinite = admitted.nonfinite + selection.nonfinite
-        rate = self.trainer.schedule(t)
-        return to_host(t, loss, rate, batch, len(admitted.arrivals), nonfinite, work)
+        trained, (nonfinite,) = to_host(batch, loss, admitted.nonfinite + selection.nonfinite)
+        candidates_kept = len(admitted.arrivals)
+        touched = samples_touched(self.selector, len(arrivals), candidates_kept, self.batch_size)
+        return Round(
+            **vars(trained),
+            t=t,
+            learning_rate=self.trainer.schedule(t),
+            candidates=candidates_kept,
+            nonfinite=nonfinite,
+            work=Work(touched, _durations(times)),
+        )
 
     def train(self, batch: Batch, t: int) -> Tensor:
         """Train on a batch with round t's learning rate; return its loss, ()."""
@@ -83,56 +97,20 @@ class InlineExecutor:
         self.in_flight = chosen
         return batch
 
-    def _samples(self, arrivals: Arrivals, admitted: Arrivals) -> dict[str, int]:
-        filtered = 0 if self.selector.filter is None else len(arrivals)
-        scored = 0 if self.selector.policy.needs in (Needs.NOTHING, Needs.INPUTS) else len(admitted)
-        counts = (len(arrivals), filtered, scored, self.batch_size)
-        return dict(zip(TOUCHES, counts, strict=True))
-
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimiser, filter and policy memory and the batch in flight."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.trainer.optimizer.state_dict(),
-            "selector": self.selector.state_dict(),
-            "in_flight": None if self.in_flight is None else _pack(self.in_flight),
-        }
+        training = training_state(self.network, self.trainer, self.in_flight)
+        return {**training, "selector": self.selector.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.network.load_state_dict(state["network"])
-        self.trainer.optimizer.load_state_dict(state["optimizer"])
+        self.in_flight = load_training_state(self.network, self.trainer, state)
         self.selector.load_state_dict(state["selector"])
-        device = next(self.network.parameters()).device
-        self.in_flight = state["in_flight"] and _unpack(state["in_flight"], device)
 
-
-def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
-    """Draw the batch that round 0 of a delayed run trains: uniform, without replacement."""
-    device = arrivals.labels.device
-    order = torch.randperm(len(arrivals), generator=generator(seed, "first batch"))
-    positions = order[:size].to(device)
-    weights = torch.ones(size, device=device)
-    return Batch(arrivals.take(positions), weights, weights * (size / len(arrivals)))
+    def close(self) -> None:
+        """Do nothing: no other process runs."""
 
 
 def _durations(times: list[float]) -> dict[str, float]:
     pairs = zip(times[1:], times[:-1], strict=True)
     return dict(zip(STAGES, (after - before for after, before in pairs), strict=True))
-
-
-def _pack(batch: Batch) -> dict[str, Tensor]:
-    arrivals = batch.arrivals
-    return {
-        "indices": arrivals.indices,
-        "labels": arrivals.labels,
-        "noisy": arrivals.noisy,
-        "weights": batch.weights,
-        "probabilities": batch.probabilities,
-    }
-
-
-def _unpack(state: Mapping[str, Tensor], device: torch.device) -> Batch:
-    on_device = {name: tensor.to(device) for name, tensor in state.items()}
-    arrivals = Arrivals(on_device["indices"], on_device["labels"], on_device["noisy"])
-    return Batch(arrivals, on_device["weights"], on_device["probabilities"])

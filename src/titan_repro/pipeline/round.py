@@ -1,4 +1,4 @@
-"""What one round leaves behind, and the executor's side of the contract."""
+"""What executors have in common: a round's result, its first batch, its state, the contract."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.selector import Batch
+from titan_repro.pipeline.selector import Batch, Selector
+from titan_repro.seeds import generator
+from titan_repro.selection.base import Needs
+from titan_repro.streams.base import Arrivals
+from titan_repro.training import Trainer
 
 
 @dataclass(frozen=True)
@@ -18,49 +22,53 @@ class Work:
     samples: by streamed, filtered, scored, trained: how many samples each of these touched.
     seconds: by stream, filter, score, select, train: wall-clock time of each stage.
     On a GPU the seconds are those of giving out the work, not of doing it.
+    wait_seconds: how long training stood still for selection that runs beside it; 0 where it
+        does not.
     """
 
     samples: Mapping[str, int]
     seconds: Mapping[str, float]
+    wait_seconds: float = 0.0
 
 
-TOUCHES = ("streamed", "filtered", "scored", "trained")
 STAGES = ("stream", "filter", "score", "select", "train")
 
 
 @dataclass(frozen=True)
-class Round:
-    """One round's result on the host.
+class Trained:
+    """The batch that a round trained, on the host; lists of B.
 
-    loss: weighted mean cross-entropy of the trained batch before the step.
-    learning_rate: of this round's step.
-    indices, labels, weights, probabilities, noisy: of the batch trained in this round, (B,).
-    candidates, nonfinite: of this round's selection.
+    loss: its weighted mean cross-entropy before the step.
     """
 
-    t: int
     loss: float
-    learning_rate: float
     indices: list[int]
     labels: list[int]
     weights: list[float]
     probabilities: list[float]
     noisy: list[bool]
+
+
+@dataclass(frozen=True)
+class Round(Trained):
+    """One round's result on the host: what it trained, and about the selection during it.
+
+    learning_rate: of this round's step.
+    candidates, nonfinite: of this round's selection.
+    """
+
+    t: int
+    learning_rate: float
     candidates: int
     nonfinite: int
     work: Work = field(repr=False)
 
 
-def to_host(
-    t: int,
-    loss: Tensor,
-    learning_rate: float,
-    batch: Batch,
-    candidates: int,
-    nonfinite: Tensor,
-    work: Work,
-) -> Round:
-    """Bring a round's facts to the host in one copy: the only wait of a round on a GPU."""
+def to_host(batch: Batch, loss: Tensor, *counts: Tensor) -> tuple[Trained, list[int]]:
+    """Bring a trained batch, its loss () and further counts () to the host in one copy.
+
+    The only wait of a round on a GPU.
+    """
     arrivals = batch.arrivals
     size = len(arrivals)
     columns = (
@@ -69,25 +77,62 @@ def to_host(
         batch.weights,
         batch.probabilities,
         arrivals.noisy,
-        torch.stack([loss.double(), nonfinite.double()]),
+        torch.stack([loss.double(), *(count.double() for count in counts)]),
     )
     packed = torch.cat([column.double() for column in columns]).tolist()  # float64 is exact here
     indices, labels, weights, probabilities, noisy = (
         packed[i * size : (i + 1) * size] for i in range(5)
     )
-    return Round(
-        t=t,
-        loss=packed[-2],
-        learning_rate=learning_rate,
+    trained = Trained(
+        loss=packed[5 * size],
         indices=[int(i) for i in indices],
         labels=[int(y) for y in labels],
         weights=weights,
         probabilities=probabilities,
         noisy=[n != 0 for n in noisy],
-        candidates=candidates,
-        nonfinite=int(packed[-1]),
-        work=work,
     )
+    return trained, [int(count) for count in packed[5 * size + 1 :]]
+
+
+def samples_touched(selector: Selector, arrived: int, candidates: int, size: int) -> dict[str, int]:
+    """Return how many samples each stage of a round touches, for `Work`."""
+    return {
+        "streamed": arrived,
+        "filtered": 0 if selector.filter is None else arrived,
+        "scored": 0 if selector.policy.needs in (Needs.NOTHING, Needs.INPUTS) else candidates,
+        "trained": size,
+    }
+
+
+def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
+    """Draw the batch that round 0 of a delayed run trains: uniform, without replacement."""
+    device = arrivals.labels.device
+    order = torch.randperm(len(arrivals), generator=generator(seed, "first batch"))
+    positions = order[:size].to(device)
+    weights = torch.ones(size, device=device)
+    return Batch(arrivals.take(positions), weights, weights * (size / len(arrivals)))
+
+
+def training_state(
+    network: BlockNetwork, trainer: Trainer, waiting: Batch | None
+) -> dict[str, Any]:
+    """Return weights, optimiser and the batch that waits to be trained."""
+    return {
+        "network": network.state_dict(),
+        "optimizer": trainer.optimizer.state_dict(),
+        "in_flight": None if waiting is None else waiting.tensors(),
+    }
+
+
+def load_training_state(
+    network: BlockNetwork, trainer: Trainer, state: Mapping[str, Any]
+) -> Batch | None:
+    """Restore what `training_state` returned; return the batch."""
+    network.load_state_dict(state["network"])
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    if state["in_flight"] is None:
+        return None
+    return Batch.of(state["in_flight"], next(network.parameters()).device)
 
 
 class Executor(Protocol):
@@ -105,4 +150,8 @@ class Executor(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        ...
+
+    def close(self) -> None:
+        """End whatever runs beside this process; the executor cannot be used after it."""
         ...

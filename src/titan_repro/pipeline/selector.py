@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
@@ -17,6 +16,7 @@ from titan_repro.models.norm import scoring_mode
 from titan_repro.selection.base import Candidates, Needs, Policy, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
+from titan_repro.selection.statistics import membership
 from titan_repro.streams.base import Arrivals, Stream
 
 
@@ -27,6 +27,17 @@ class Batch:
     arrivals: Arrivals
     weights: Tensor
     probabilities: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return its tensors by name."""
+        return {**vars(self.arrivals), "weights": self.weights, "probabilities": self.probabilities}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], device: torch.device | None = None) -> "Batch":
+        """Return the batch that has these `tensors`, on `device` or where they are."""
+        there = {name: tensor.to(device) for name, tensor in tensors.items()}
+        weights, probabilities = there.pop("weights"), there.pop("probabilities")
+        return cls(Arrivals(**there), weights, probabilities)
 
 
 @dataclass(frozen=True)
@@ -67,15 +78,19 @@ class Selector:
         """Whether the network is run on samples to choose among them."""
         return self.filter is not None or self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
 
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether the inputs of all arrivals are needed to choose among them."""
+        return self.filter is not None or self.policy.needs is not Needs.NOTHING
+
     @torch.no_grad()
     def admit(
         self, network: BlockNetwork, stream: Stream, arrivals: Arrivals, draws: torch.Generator
     ) -> Admitted:
         """Filter a round's arrivals to the candidate set; without a filter all are candidates."""
-        needs_inputs = self.policy.needs is not Needs.NOTHING
         if self.filter is None:
-            inputs = stream.inputs(arrivals) if needs_inputs else None
-            counts = F.one_hot(arrivals.labels, self.classes).sum(dim=0)
+            inputs = stream.inputs(arrivals) if self.reads_inputs else None
+            counts = membership(arrivals.labels, self.classes).sum(dim=0)
             return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
         inputs = stream.inputs(arrivals)
         admission = self.filter.admit(self._features(network, inputs), arrivals.labels, draws)

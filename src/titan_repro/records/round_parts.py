@@ -63,7 +63,7 @@ class RoundParts:
             return
         path = self._folder / f"{self._buffer[0].round:08d}.parquet"
         with writing(path), write_atomically(path) as file:
-            pq.write_table(to_table(self._buffer), file)
+            pq.write_table(to_table(self._buffer), file, write_page_checksum=True)
         self._buffer.clear()
 
     def merge(self, target: Path) -> None:
@@ -74,7 +74,7 @@ class RoundParts:
         with (
             writing(target),
             write_atomically(target) as file,
-            pq.ParquetWriter(file, SCHEMA) as writer,
+            pq.ParquetWriter(file, SCHEMA, write_page_checksum=True) as writer,
         ):
             for table in _row_groups(find_parts(self._folder)):
                 writer.write_table(table)
@@ -117,7 +117,10 @@ def count_rows(path: Path) -> int:
 def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file. Raises RunFolderError if it cannot be read or is damaged."""
     try:
-        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+        with (
+            path.open("rb") as stream,
+            pq.ParquetFile(stream, page_checksum_verification=True) as file,
+        ):
             yield file
     except pa.ArrowException as error:
         raise damaged(path, error) from error

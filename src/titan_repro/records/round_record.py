@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         ("seconds_score", _SECONDS),
         ("seconds_select", _SECONDS),
         ("seconds_train", _SECONDS),
+        ("seconds_wait", _SECONDS),
     ]
 )
 
@@ -53,7 +54,8 @@ class RoundRecord:
     candidates: size of the candidate set in this round's selection.
     nonfinite: candidates that the policy could not rank.
     samples_*: samples that each stage touched; 0 where the stage did not run.
-    seconds_*: measured time of each stage; 0 where it did not run.
+    seconds_*: measured time of each stage; 0 where it did not run. seconds_wait is not a stage's:
+        it is how long training stood still for selection that runs beside it.
     """
 
     round: int
@@ -75,6 +77,7 @@ class RoundRecord:
     seconds_score: float
     seconds_select: float
     seconds_train: float
+    seconds_wait: float = 0.0
 
 
 def to_table(records: Sequence[RoundRecord]) -> pa.Table:

@@ -1,0 +1,137 @@
+"""The three-process executor (paper section 3.4): selection runs beside training.
+
+Process 1 filters the stream, process 2 scores and selects, process 3, which is this one, trains:
+in round t the batch that round t - 1 chose, while the others choose with the same weights w_t.
+Batches, weights and accuracies are those of the reference executor to the last bit.
+"""
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.crew import Crew
+from titan_repro.pipeline.round import (
+    Round,
+    Work,
+    first_batch,
+    load_training_state,
+    samples_touched,
+    to_host,
+    training_state,
+)
+from titan_repro.pipeline.selector import Batch, Selector
+from titan_repro.pipeline.shared import shared_copies
+from titan_repro.pipeline.shared_network import SharedNetwork
+from titan_repro.pipeline.stages import Equipment
+from titan_repro.pipeline.tray import Tray
+from titan_repro.streams.base import Stream
+from titan_repro.training import Trainer
+
+WORD = 8
+"""Bytes of a number of the widest type."""
+
+
+class ProcessesExecutor:
+    """Runs filter and selection of a round in two other processes while this one trains.
+
+    crew: the started processes; the executor ends them with `close`.
+    network: its parameters and buffers are moved, see `SharedNetwork`; tensors on the CPU.
+    stream: a copy of it goes to process 1; with `share_task` its data are in memory once.
+    selector: copies of it go to both processes. Its own filter and policy are not used here.
+
+    The delay between choosing a batch and training on it is one round. Every method raises
+    PipelineError, and both processes are gone, if one of them fails.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        network: BlockNetwork,
+        selector: Selector,
+        stream: Stream,
+        trainer: Trainer,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.network = network
+        self.selector = selector
+        self.stream = stream
+        self.trainer = trainer
+        self.batch_size = batch_size
+        self.seed = seed
+        self.in_flight: Batch | None = None  # chosen, not yet trained; None before round 0
+        self._crew = crew
+        self._shared = SharedNetwork(network)
+        self._batches = _batch_tray(batch_size)
+        crew.equip(
+            Equipment(
+                network=self._shared.reader,
+                selector=selector,
+                stream=stream,
+                candidates=_candidate_tray(stream, selector.classes),
+                batches=self._batches,
+                filtered=shared_copies("progress", [torch.tensor(-1)])[0],
+                batch_size=batch_size,
+                seed=seed,
+                threads=crew.threads,
+            )
+        )
+
+    def run(self, t: int) -> Round:
+        """Run round t and return its record."""
+        self._crew.begin(t)
+        times = [perf_counter()]
+        batch = self.in_flight or first_batch(self.stream.round(t), self.batch_size, self.seed)
+        inputs = self.stream.inputs(batch.arrivals)
+        loss = self.trainer.gradients(inputs, batch.arrivals.labels, batch.weights)
+        trained, _ = to_host(batch, loss)
+        times.append(perf_counter())
+        layout, facts = self._crew.chosen()  # the fence: nobody reads w_t any more
+        times.append(perf_counter())
+        self.trainer.update(t)
+        self._shared.publish()
+        self.in_flight = Batch.of(self._batches.take(layout))
+        times.append(perf_counter())
+        training = times[1] - times[0] + times[3] - times[2]
+        touched = samples_touched(self.selector, facts.streamed, facts.candidates, self.batch_size)
+        return Round(
+            **vars(trained),
+            t=t,
+            learning_rate=self.trainer.schedule(t),
+            candidates=facts.candidates,
+            nonfinite=facts.nonfinite,
+            work=Work(touched, {**facts.seconds, "train": training}, times[2] - times[1]),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, optimiser, filter and policy memory and the batch in flight."""
+        training = training_state(self.network, self.trainer, self.in_flight)
+        return {**training, "selector": self._crew.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict`, or that of another executor, returned."""
+        self.in_flight = load_training_state(self.network, self.trainer, state)
+        self._shared.publish()
+        self._crew.load_state_dict(state["selector"])
+
+    def close(self) -> None:
+        """End the other processes."""
+        self._crew.close()
+
+
+def _candidate_tray(stream: Stream, classes: int) -> Tray:
+    """Return a tray with room for a whole round: a selector may keep all of it."""
+    some = stream.round(0).take(torch.tensor([0]))
+    rows = dict.fromkeys(vars(some), stream.velocity * WORD)
+    inputs = stream.velocity * stream.inputs(some).nbytes
+    places = {**rows, "stream_counts": classes * WORD, "nonfinite": WORD, "inputs": inputs}
+    return Tray("candidates", places)
+
+
+def _batch_tray(size: int) -> Tray:
+    names = ("indices", "labels", "noisy", "weights", "probabilities")
+    return Tray("batches", dict.fromkeys(names, size * WORD))

@@ -1,0 +1,217 @@
+"""What processes 1 and 2 do: the same calls as the reference executor makes, each its part.
+
+Between rounds both stand still. In round t
+
+    process 3 sends `begin t`            -> process 1 filters with w_t, lays out the candidates
+    process 1 sends `candidates of t`    -> process 2 scores with w_t and selects
+    process 2 sends `chosen in t`        -> process 3 may write the weights: nobody reads w_t now
+                                         -> process 1 draws round t + 1 while they are written
+"""
+
+import gc
+import socket
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Never
+
+import torch
+from torch import Tensor
+
+from titan_repro.errors import UserError
+from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.channel import Channel, Inbox, PeerGone
+from titan_repro.pipeline.child import LEFT_ALONE
+from titan_repro.pipeline.handover import receive_packed
+from titan_repro.pipeline.selector import Admitted, Selector
+from titan_repro.pipeline.tray import Layout, Tray
+from titan_repro.seeds import generator
+from titan_repro.streams.base import Arrivals, Stream
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What processes 1 and 2 are given: `network` reads the weights that process 3 trains.
+
+    candidates: from process 1 to 2. batches: from process 2 to 3.
+    filtered: (1,) int64, the last round that process 1 is done with, for the watchdog.
+    """
+
+    network: BlockNetwork
+    selector: Selector
+    stream: Stream
+    candidates: Tray
+    batches: Tray
+    filtered: Tensor
+    batch_size: int
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a round's selection leaves for the record: numbers, sent in messages."""
+
+    streamed: int
+    candidates: int
+    nonfinite: int
+    seconds: Mapping[str, float]
+
+
+class DrawnRound:
+    """One round of a stream, drawn and made into inputs before it is needed."""
+
+    def __init__(self, stream: Stream, t: int, with_inputs: bool) -> None:
+        began = perf_counter()
+        self.t = t
+        self.velocity = stream.velocity
+        self.arrivals = stream.round(t)
+        drawn = perf_counter()
+        self._inputs = stream.inputs(self.arrivals) if with_inputs else None
+        self.stream_seconds = drawn - began
+        self.inputs_seconds = perf_counter() - drawn
+        self._stream = stream
+
+    def round(self, t: int) -> Arrivals:
+        """Return a round's samples, as the stream does."""
+        return self.arrivals if t == self.t else self._stream.round(t)
+
+    def inputs(self, arrivals: Arrivals) -> Tensor:
+        """Return inputs, as the stream does."""
+        if arrivals is self.arrivals and self._inputs is not None:
+            return self._inputs
+        return self._stream.inputs(arrivals)
+
+
+class FilterStage:
+    """Process 1: from the stream to the candidates."""
+
+    remembers = "filter"
+
+    def __init__(self, equipment: Equipment, trainer: Channel, selection: Channel) -> None:
+        self.equipment = equipment
+        self.selector = equipment.selector
+        self._trainer = trainer
+        self._selection = selection
+        self._drawn: DrawnRound | None = None
+        self._last = -1
+
+    def handle(self, kind: str, t: int) -> None:
+        """Filter the round that begins, or draw the next one once a round's batch is chosen."""
+        if kind == "begin":
+            self._filter(t)
+        elif t >= self._last:  # "chosen"; older news is overtaken by the round that began since
+            self._drawn = self._draw(t + 1)
+
+    def _filter(self, t: int) -> None:
+        kit, self._last = self.equipment, t
+        drawn = self._drawn if self._drawn is not None and self._drawn.t == t else self._draw(t)
+        began = perf_counter()
+        admitted = self.selector.admit(
+            kit.network, drawn, drawn.arrivals, generator(kit.seed, "filter", t)
+        )
+        layout = kit.candidates.put(**_candidates(admitted))
+        seconds = {
+            "stream": drawn.stream_seconds,
+            "filter": drawn.inputs_seconds + perf_counter() - began,
+        }
+        kit.filtered.fill_(t)
+        self._selection.send("candidates", t, layout, len(drawn.arrivals), seconds)
+
+    def _draw(self, t: int) -> DrawnRound:
+        return DrawnRound(self.equipment.stream, t, self.selector.reads_inputs)
+
+
+class SelectionStage:
+    """Process 2: from the candidates to the batch."""
+
+    remembers = "policy"
+
+    def __init__(self, equipment: Equipment, trainer: Channel, filtering: Channel) -> None:
+        self.equipment = equipment
+        self.selector = equipment.selector
+        self._trainer = trainer
+        self._filtering = filtering
+
+    def handle(
+        self, _kind: str, t: int, layout: Layout, streamed: int, seconds: Mapping[str, float]
+    ) -> None:
+        """Score the candidates that have come and choose a batch."""
+        kit, times = self.equipment, [perf_counter()]
+        admitted = _admitted(kit.candidates.take(layout))
+        candidates = self.selector.score(kit.network, admitted)
+        times.append(perf_counter())
+        chosen, selection = self.selector.select(
+            admitted, candidates, kit.batch_size, generator(kit.seed, "selection", t)
+        )
+        times.append(perf_counter())
+        nonfinite = int(admitted.nonfinite + selection.nonfinite)
+        mine = {"score": times[1] - times[0], "select": times[2] - times[1]}
+        facts = Facts(streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine})
+        self._trainer.send("chosen", kit.batches.put(**chosen.tensors()), facts)
+        self._filtering.send("chosen", t)
+
+
+def _candidates(admitted: Admitted) -> dict[str, Tensor]:
+    """Return the tensors of a candidate set, those of its samples and those about the round."""
+    tensors = {
+        **vars(admitted.arrivals),
+        "stream_counts": admitted.stream_counts,
+        "nonfinite": admitted.nonfinite,
+    }
+    return tensors if admitted.inputs is None else {**tensors, "inputs": admitted.inputs}
+
+
+def _admitted(tensors: dict[str, Tensor]) -> Admitted:
+    """Return the candidate set that has these tensors."""
+    arrivals = Arrivals(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
+    return Admitted(arrivals, inputs=tensors.pop("inputs", None), **tensors)
+
+
+Stage = FilterStage | SelectionStage
+STAGES: Mapping[str, type[Stage]] = {"filter": FilterStage, "select": SelectionStage}
+
+
+def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -> int:
+    """Be process 1 ("filter") or 2 ("select") until another process ends; return the exit status.
+
+    An exception is reported to process 3. If it is a bug, and not a UserError, its traceback is
+    printed here, as it would be with executor=inline.
+    """
+    trainer, neighbour = Channel("process 3", trainer_end), Channel("neighbour", neighbour_end)
+    try:
+        equipment: Equipment = receive_packed(trainer)
+        torch.set_num_threads(equipment.threads)
+        gc.freeze()  # what is here now stays: it need not be looked through again and again
+        _serve(STAGES[stage](equipment, trainer, neighbour), trainer, neighbour)
+    except PeerGone:
+        return LEFT_ALONE
+    except Exception as error:
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        with suppress(PeerGone):
+            trainer.send("failed", _in_one_line(error))
+        return 1
+
+
+def _serve(stage: Stage, trainer: Channel, neighbour: Channel) -> Never:
+    """Handle messages for ever: the rounds', and process 3's about what is remembered."""
+    inbox = Inbox(trainer, neighbour)
+    trainer.send("ready")
+    while True:
+        _, message = inbox.next()
+        match message:
+            case ("state",):
+                trainer.send("state", stage.selector.state_dict()[stage.remembers])
+            case ("load", state):
+                stage.selector.load_state_dict(state)
+                trainer.send("loaded")
+            case _:
+                stage.handle(*message)
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,54 @@
+"""Where one process lays a round's samples for the next: rows of shared memory, never pickled."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from titan_repro.pipeline.shared import extent, shared_zeros
+
+Layout = Mapping[str, tuple[torch.dtype, tuple[int, ...], tuple[int, ...]]]
+"""Type, shape and strides of each tensor on a tray: small enough to be sent in a message."""
+
+
+class Tray:
+    """Shared memory with a place for each of a few tensors, which may differ from round to round.
+
+    Whoever puts something there must know that the other process has taken what was there before;
+    the order of the pipeline's messages sees to that.
+
+    purpose: what it is for, as an error says it.
+    places: the most bytes that each tensor may take.
+    """
+
+    def __init__(self, purpose: str, places: Mapping[str, int]) -> None:
+        wanted = [torch.empty(size, dtype=torch.uint8, device="meta") for size in places.values()]
+        self._places = dict(zip(places, shared_zeros(purpose, wanted), strict=True))
+
+    def put(self, **tensors: Tensor) -> Layout:
+        """Copy tensors to their places; return what `take` must be told.
+
+        Raises ValueError for a tensor that is too large for its place.
+        """
+        layout = {}
+        for name, tensor in tensors.items():
+            if tensor.nbytes > self._places[name].numel():
+                raise ValueError(
+                    f"{name} has {tensor.nbytes} bytes, more than the {self._places[name].numel()} "
+                    "that a round's samples take"
+                )
+            if extent(tensor.shape, tensor.stride()) != tensor.numel():
+                tensor = tensor.contiguous()
+            layout[name] = tensor.dtype, tuple(tensor.shape), tensor.stride()
+            self._view(name, *layout[name]).copy_(tensor)
+        return layout
+
+    def take(self, layout: Layout) -> dict[str, Tensor]:
+        """Return copies of what was put, in memory of this process and with the same strides."""
+        return {name: self._view(name, *which).clone() for name, which in layout.items()}
+
+    def _view(
+        self, name: str, dtype: torch.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
+    ) -> Tensor:
+        size = extent(shape, strides) * dtype.itemsize
+        return self._places[name][:size].view(dtype).as_strided(shape, strides)
