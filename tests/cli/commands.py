@@ -1,0 +1,85 @@
+"""What the tests of titan-run share: calling it, starting it, and reading what it left."""
+
+import io
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from titan_repro.cli import run
+from titan_repro.records.run_folder import RunFolder
+
+TITAN_RUN = str(Path(sysconfig.get_path("scripts")) / "titan-run")
+TINY = ("rounds=12", "evaluate_every=5", "evaluation_samples=50")
+
+
+@dataclass
+class Answer:
+    """How a command ended and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+def call(*arguments: str) -> Answer:
+    """Run titan-run inside this process, which has PyTorch in memory already."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    command = patch.object(sys, "argv", ["titan-run", *arguments])
+    with command, redirect_stdout(out), redirect_stderr(err):
+        try:
+            run.main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return Answer(status, out.getvalue(), err.getvalue())
+
+
+def start(*arguments: str, folder: Path) -> "subprocess.Popen[str]":
+    """Start titan-run as a process of its own with `folder` as its current directory."""
+    return subprocess.Popen(
+        [TITAN_RUN, *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> Answer:
+    """Wait for a started process and return its answer."""
+    out, err = process.communicate(timeout=120)
+    return Answer(process.returncode, out, err)
+
+
+def wait_until(true: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    """Wait until `true()`, while the process runs."""
+    while not true():
+        assert process.poll() is None, finish(process)
+        time.sleep(0.005)
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """Return all run folders below `runs`."""
+    return sorted(path.parent for path in runs.rglob("config.yaml"))
+
+
+def result(folder: Path) -> dict[str, object]:
+    """Return all of a finished run's results but for measured times."""
+    run_folder = RunFolder(folder)
+    summary = run_folder.completed()
+    assert summary is not None
+    rounds = run_folder.rounds()
+    seconds = [name for name in rounds.columns if name.startswith("seconds_")]
+    keys = ("status", "run_id", "rounds_done", "weights_sha256", "final_accuracy", "final_loss")
+    return {
+        "rounds": rounds.drop(columns=seconds).map(str).to_dict("list"),
+        "curve": run_folder.evaluations().drop(columns="train_seconds").to_dict("list"),
+        "files": sorted(path.name for path in folder.iterdir()),
+        **{key: summary[key] for key in keys},
+    }
