@@ -12,18 +12,22 @@ SELECTORS := rs,is,ll,hl,ce,ocs,camel,titan
 # One thread a process: on batches of ten it is also the fastest setting.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-slow lint format bench table1 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
 	@echo "make test     set-up, then the test suite (test-slow: the long ones too)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the harness's overhead and the time of every policy (needs CIFAR-10)"
+	@echo "make bench-data      load time and peak memory of every data set that is found"
+	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
 	@echo "make table1   6 models x 8 selectors; BUDGET=$(BUDGET) SEEDS=$(SEEDS) RUNS=$(RUNS)"
 
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "titan-repro needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		torch torchvision torchaudio -e '.[dev,joblib]'
@@ -52,6 +56,12 @@ format: setup
 bench: setup
 	$(BIN)/python scripts/bench_overhead.py
 	$(BIN)/python scripts/bench_policies.py
+
+bench-data: setup
+	$(BIN)/python scripts/bench_loading.py
+
+bench-pipeline: setup
+	$(BIN)/python scripts/bench_pipeline.py
 
 # Finished runs are not run again, so an interrupted table is continued by the same command.
 table1: setup
