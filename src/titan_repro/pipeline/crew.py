@@ -7,8 +7,6 @@ are gone.
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic
@@ -16,69 +14,17 @@ from types import TracebackType
 from typing import Any
 
 from titan_repro.errors import PipelineError
-from titan_repro.pipeline.channel import Channel, Inbox, NoAnswer, PeerGone
-from titan_repro.pipeline.child import LEFT_ALONE
+from titan_repro.pipeline.channel import Inbox, NoAnswer, PeerGone
 from titan_repro.pipeline.handover import send_packed
-from titan_repro.pipeline.stages import STAGES, Equipment, Facts
+from titan_repro.pipeline.member import NAMES, Member
+from titan_repro.pipeline.stages import Equipment, Facts
 from titan_repro.pipeline.tray import Layout
-
-NAMES = {"filter": "process 1 (coarse filter)", "select": "process 2 (fine selection)"}
 
 PATIENCE = 0.5
 """Seconds for a process that has lost another one, or its work, to end by itself."""
 
-_DEFERRED = (signal.SIGINT, signal.SIGTERM)
-
-
-class Child:
-    """One of the two: its operating-system process and the line to it."""
-
-    def __init__(self, stage: str, neighbour: socket.socket, threads: int) -> None:
-        mine, its = socket.socketpair()
-        self.stage = stage
-        self.name = NAMES[stage]
-        self.remembers = STAGES[stage].remembers
-        self.channel = Channel(self.name, mine)
-        lines = (its.fileno(), neighbour.fileno())
-        arguments = [stage, str(os.getpid()), *map(str, lines)]
-        # -P: nothing in the working folder may pass for a module, as with titan-run itself.
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "titan_repro.pipeline.child", *arguments],
-            stdin=subprocess.DEVNULL,
-            pass_fds=lines,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                "OMP_NUM_THREADS": str(threads),
-            },
-        )
-        its.close()
-        neighbour.close()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it has ended, or for so long."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(max(0.0, seconds))
-
-    def kill(self) -> None:
-        """End it now."""
-        self.process.kill()
-        self.process.wait()
-
-    def verdict(self) -> str | None:
-        """Return how it failed or ended; None if it has not, or only because another one did."""
-        status = self.process.poll()
-        if status is None or status == LEFT_ALONE:
-            return None
-        with suppress(PeerGone):
-            while True:  # what it sent before it ended
-                kind, *content = self.channel.receive()
-                if kind == "failed":
-                    return f"failed: {content[0]}"
-        if status >= 0:
-            return f"ended with exit status {status}"
-        killed = signal.Signals(-status)
-        return f"was killed by {killed.name}{' (no memory left?)' * (killed == signal.SIGKILL)}"
+START_SECONDS = 120.0
+"""Patience with two processes that import torch, maybe from a slow card, whatever rounds take."""
 
 
 class Crew:
@@ -100,24 +46,21 @@ class Crew:
         self.timeout_seconds = timeout_seconds
         self.threads = threads
         self._cores = cores or {}
-        self._children: list[Child] = []
+        self._members: list[Member] = []
         self._before = os.sched_getaffinity(0)
         self._doing = "while starting"
         self._round = -1
 
     def __enter__(self) -> "Crew":
         """Start both processes."""
-        # A signal must not find half a crew. Children inherit the mask until they are ready for it.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _DEFERRED)
         try:
-            for stage, end in zip(NAMES, socket.socketpair(), strict=True):
-                self._children.append(Child(stage, end, self.threads))
+            self._start()
         except OSError as error:
             self.close()
             raise PipelineError(f"executor=processes: cannot start a process ({error})") from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        self._inbox = Inbox(*(child.channel for child in self._children))
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -132,31 +75,32 @@ class Crew:
     def close(self) -> None:
         """End both processes: by closing the lines to them, and by force if that is not enough."""
         os.sched_setaffinity(0, self._before)
-        for child in self._children:
-            child.channel.close()
+        for member in self._members:
+            member.channel.close()
         deadline = monotonic() + PATIENCE
-        for child in self._children:
-            child.wait(deadline - monotonic())
-            child.kill()
-        self._children.clear()
+        for member in self._members:
+            member.wait(deadline - monotonic())
+            member.kill()
+        self._members.clear()
 
     def equip(self, equipment: Equipment) -> None:
-        """Give both what they need and wait until they are ready."""
+        """Give both what they need, instead of what they had, and wait until they are ready."""
         self._filtered = equipment.filtered
         self._doing = "while starting"
-        for child in self._children:
+        for member in self._members:
             with self._watching():
-                send_packed(child.channel, equipment)
-        waiting = list(self._children)
+                member.channel.send("equip")
+                send_packed(member.channel, equipment)
+        waiting = list(self._members)
         while waiting:
-            sender, _ = self._next(lambda: waiting[0])
+            sender, _ = self._next(lambda: waiting[0], max(self.timeout_seconds, START_SECONDS))
             waiting.remove(sender)
         self._bind()
 
     def begin(self, t: int) -> None:
         """Let round t begin: from now until `chosen` returns, both may read the weights."""
         self._doing = f"in round {t}"
-        self._send(self._children[0], "begin", t)
+        self._send(self._members[0], "begin", t)
         self._round = t
 
     def chosen(self) -> tuple[Layout, Facts]:
@@ -166,45 +110,59 @@ class Crew:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember, as `Selector.state_dict` does."""
-        return {child.remembers: self._ask(child, "state")[0] for child in self._children}
+        return {member.remembers: self._ask(member, "state")[0] for member in self._members}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict`, or that of a Selector, returned."""
-        for child in self._children:
-            self._ask(child, "load", state)
+        for member in self._members:
+            self._ask(member, "load", state)
+
+    def _start(self) -> None:
+        # They inherit this mask: no signal may end them before they have learnt to ignore it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            for stage, end in zip(NAMES, socket.socketpair(), strict=True):
+                self._members.append(Member(stage, end, self.threads))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._inbox = Inbox(*(member.channel for member in self._members))
 
     def _bind(self) -> None:
         """Keep every process on its cores. Not earlier: whatever comes before may use them all."""
-        pids = {"train": 0, **{child.stage: child.process.pid for child in self._children}}
+        pids = {"train": 0, **{member.stage: member.process.pid for member in self._members}}
         for stage, pid in pids.items():
             cores = self._cores.get(stage)
             if cores is not None:
-                os.sched_setaffinity(pid, cores)
+                with suppress(ProcessLookupError):  # it has just ended: the next call says so
+                    os.sched_setaffinity(pid, cores)
 
-    def _behind(self) -> Child:
+    def _behind(self) -> Member:
         """Return the process whose turn it is in this round."""
-        first, second = self._children
+        first, second = self._members
         return first if self._filtered.item() < self._round else second
 
-    def _ask(self, child: Child, *message: Any) -> tuple[Any, ...]:
+    def _ask(self, member: Member, *message: Any) -> tuple[Any, ...]:
         """Return the answer of one process, between two rounds."""
         self._doing = "between two rounds"
-        self._send(child, *message)
-        return self._next(lambda: child)[1]
+        self._send(member, *message)
+        return self._next(lambda: member)[1]
 
-    def _send(self, child: Child, *message: Any) -> None:
+    def _send(self, member: Member, *message: Any) -> None:
         with self._watching():
-            child.channel.send(*message)
+            member.channel.send(*message)
 
-    def _next(self, turn: Callable[[], Child]) -> tuple[Child, tuple[Any, ...]]:
+    def _next(
+        self, turn: Callable[[], Member], seconds: float | None = None
+    ) -> tuple[Member, tuple[Any, ...]]:
         """Return the next message's sender and content; `turn` says who is late if none comes."""
+        limit = self.timeout_seconds if seconds is None else seconds
         try:
             with self._watching():
-                channel, (kind, *content) = self._inbox.next(self.timeout_seconds)
+                channel, (kind, *content) = self._inbox.next(limit)
         except NoAnswer:
-            late = f"did not answer for {self.timeout_seconds:g} s (executor.timeout_seconds)"
+            late = f"did not answer for {limit:g} s (executor.timeout_seconds)"
             raise self._abandon({turn().name: late}) from None
-        sender = next(child for child in self._children if child.channel is channel)
+        sender = next(member for member in self._members if member.channel is channel)
         if kind == "failed":
             raise self._abandon({sender.name: f"failed: {content[0]}"})
         return sender, tuple(content)
@@ -216,15 +174,15 @@ class Crew:
             yield
         except PeerGone:
             deadline = monotonic() + PATIENCE
-            for child in self._children:
-                child.wait(deadline - monotonic())
-            verdicts = {child.name: child.verdict() for child in self._children}
+            for member in self._members:
+                member.wait(deadline - monotonic())
+            verdicts = {member.name: member.verdict() for member in self._members}
             raise self._abandon({name: v for name, v in verdicts.items() if v}) from None
 
     def _abandon(self, verdicts: Mapping[str, str]) -> PipelineError:
         """End what is left of the crew and return the error that says why."""
-        for child in self._children:
-            child.kill()
+        for member in self._members:
+            member.kill()
         name, verdict = next(iter(verdicts.items()), ("a process of the pipeline", "ended"))
         return PipelineError(
             f"{name} {verdict}, {self._doing}; the same command goes on from the last checkpoint"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from titan_repro.compat import import_torchvision
 from titan_repro.errors import ConfigurationError
 from titan_repro.pipeline.channel import Channel
 from titan_repro.pipeline.shared import Area, area_of, shared_copies
@@ -86,3 +87,9 @@ class _Unpickler(pickle.Unpickler):
         number, begin, dtype, shape, strides = place
         storage = self.areas[number].untyped_storage()
         return torch.empty(0, dtype=dtype).set_(storage, begin, shape, strides)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return a class or function; torchvision's need more than an import (see `compat`)."""
+        if module.partition(".")[0] == "torchvision":
+            import_torchvision(module)
+        return super().find_class(module, name)

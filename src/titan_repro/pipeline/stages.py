@@ -182,10 +182,7 @@ def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -
     """
     trainer, neighbour = Channel("process 3", trainer_end), Channel("neighbour", neighbour_end)
     try:
-        equipment: Equipment = receive_packed(trainer)
-        torch.set_num_threads(equipment.threads)
-        gc.freeze()  # what is here now stays: it need not be looked through again and again
-        _serve(STAGES[stage](equipment, trainer, neighbour), trainer, neighbour)
+        _serve(STAGES[stage], trainer, neighbour)
     except PeerGone:
         return LEFT_ALONE
     except Exception as error:
@@ -196,13 +193,14 @@ def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -
         return 1
 
 
-def _serve(stage: Stage, trainer: Channel, neighbour: Channel) -> Never:
+def _serve(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Never:
     """Handle messages for ever: the rounds', and process 3's about what is remembered."""
     inbox = Inbox(trainer, neighbour)
-    trainer.send("ready")
     while True:
         _, message = inbox.next()
         match message:
+            case ("equip",):
+                stage = _equipped(kind, trainer, neighbour)
             case ("state",):
                 trainer.send("state", stage.selector.state_dict()[stage.remembers])
             case ("load", state):
@@ -210,6 +208,14 @@ def _serve(stage: Stage, trainer: Channel, neighbour: Channel) -> Never:
                 trainer.send("loaded")
             case _:
                 stage.handle(*message)
+
+
+def _equipped(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Stage:
+    equipment: Equipment = receive_packed(trainer)
+    torch.set_num_threads(equipment.threads)
+    gc.freeze()  # what is here now stays: it need not be looked through again and again
+    trainer.send("ready")
+    return kind(equipment, trainer, neighbour)
 
 
 def _in_one_line(error: Exception) -> str:

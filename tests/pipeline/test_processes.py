@@ -1,0 +1,189 @@
+"""The three-process executor against the reference executor: the same bits, whatever is chosen."""
+
+import io
+import time
+from dataclasses import asdict
+
+import psutil
+import pytest
+import torch
+
+from titan_repro.errors import ConfigurationError
+from titan_repro.experiments.build import (
+    build_executor,
+    build_network,
+    build_selector,
+)
+from titan_repro.experiments.run import run
+from titan_repro.pipeline.crew import Crew
+from titan_repro.pipeline.handover import share_task
+from titan_repro.records.digest import weights_sha256
+from titan_repro.tasks.base import Split, Task
+
+ROUNDS = 6
+
+
+@pytest.fixture(scope="module")
+def crew():
+    """Start the processes once: every executor equips them anew."""
+    with Crew(timeout_seconds=60) as started:
+        yield started
+
+
+def random_task(input_shape, classes):
+    draws = torch.Generator().manual_seed(7)
+    inputs = torch.randint(256, (300, *input_shape), dtype=torch.uint8, generator=draws)
+    labels = torch.randint(classes, (300,), generator=draws)
+    mean, std = torch.tensor(128.0), torch.tensor(74.0)
+    names = tuple(str(c) for c in range(classes))
+    train, test = Split(inputs[:200], labels[:200]), Split(inputs[200:], labels[200:])
+    return Task("random", "random", names, train, test, mean, std, "fingerprint")
+
+
+@pytest.fixture
+def executors(configure):
+    """Return what builds an executor as titan-run does, on random data of a task's shape."""
+
+    def built(crew, *overrides):
+        config = configure("task=digits", "model=small_cnn", *overrides)
+        task = random_task(tuple(config.task.input_shape), config.task.num_classes)
+        task = task if crew is None else share_task(task)
+        return build_executor(config, crew, build_network(config), build_selector(config), task)
+
+    return built
+
+
+def facts(result):
+    """Return all of a round but how long it took."""
+    plain = asdict(result)
+    plain["work"] = plain["work"]["samples"]
+    return plain
+
+
+def assert_same(first, second):
+    """Compare nested states of tensors and numbers."""
+    if isinstance(first, torch.Tensor):
+        assert first.dtype == second.dtype
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for name in first:
+            assert_same(first[name], second[name])
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second)
+        for mine, its in zip(first, second, strict=True):
+            assert_same(mine, its)
+    else:
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "selector=titan",
+        "selector=titan model.norm=batch class_importance=ema",
+        "selector=titan model.norm=batch scoring_norm=batch filter.decay=0.9",
+        "selector=titan model.norm=group filter.score=rank_mix filter.blocks=2",
+        "selector=titan filter.score=random class_mass=stream weighting=unbiased",
+        "selector=titan filter.pooling=average sampling=without_replacement",
+        "selector=titan gradient=full model.norm=batch",
+        "selector=titan gradient=logits stream=feature_noise",
+        "selector=titan_literal stream=label_noise",
+        "selector=cis delay=1 model.norm=batch",
+        "selector=cis delay=1 stream=drift",
+        "selector=camel delay=1",
+        "selector=hl delay=1 stream=imbalanced",
+        "selector=rs delay=1 model.norm=batch",
+    ],
+)
+def test_both_executors_give_the_same_bits(executors, crew, overrides):
+    inline = executors(None, *overrides.split())
+    processes = executors(crew, *overrides.split())
+    assert weights_sha256(inline.network.state_dict()) == weights_sha256(
+        processes.network.state_dict()
+    )
+    for t in range(ROUNDS):
+        assert facts(inline.run(t)) == facts(processes.run(t))
+    assert_same(inline.state_dict(), processes.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("dsads", "mlp"),
+        pytest.param("cifar10", "squeezenet", marks=pytest.mark.slow),  # imports torchvision
+        ("cifar10", "mobilenet"),
+        pytest.param("cifar10", "alexnet", marks=pytest.mark.slow),
+        pytest.param("cifar10", "resnet50", marks=pytest.mark.slow),
+        pytest.param("speech_spectrograms", "resnet34", marks=pytest.mark.slow),
+    ],
+)
+def test_every_model_gives_the_same_bits(executors, crew, task, model):
+    overrides = (f"task={task}", f"model={model}", "selector=titan")
+    inline, processes = executors(None, *overrides), executors(crew, *overrides)
+    for t in range(3):
+        assert facts(inline.run(t)) == facts(processes.run(t))
+    assert_same(inline.state_dict(), processes.state_dict())
+
+
+def test_a_state_passes_from_either_executor_to_the_other(executors, crew):
+    overrides = ("selector=titan", "model.norm=batch", "class_importance=ema")
+    straight = executors(None, *overrides)
+    expected = [facts(straight.run(t)) for t in range(9)]
+    first = executors(crew, *overrides)
+    begun = [facts(first.run(t)) for t in range(3)]
+    second = executors(None, *overrides)
+    second.load_state_dict(through_a_file(first.state_dict()))
+    begun += [facts(second.run(t)) for t in range(3, 6)]
+    third = executors(crew, *overrides)
+    third.load_state_dict(through_a_file(second.state_dict()))
+    begun += [facts(third.run(t)) for t in range(6, 9)]
+    assert begun == expected
+    assert_same(straight.state_dict(), third.state_dict())
+
+
+def through_a_file(state):
+    """Return a state as a checkpoint gives it back."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_times_of_all_stages_come_back(executors, crew):
+    executor = executors(crew, "selector=titan", "stream=feature_noise")
+    executor.run(0)
+    work = executor.run(1).work
+    assert set(work.seconds) == {"stream", "filter", "score", "select", "train"}
+    assert all(seconds > 0 for seconds in work.seconds.values())
+    assert work.wait_seconds > 0
+
+
+def test_nobody_waits_busily(executors, crew):
+    executor = executors(crew, "selector=titan")
+    executor.run(0)
+    children = [psutil.Process(member.process.pid) for member in crew._members]
+    time.sleep(0.2)  # for the round that is drawn ahead
+    before = [sum(child.cpu_times()[:2]) for child in children]
+    time.sleep(1)
+    spent = [sum(child.cpu_times()[:2]) - b for child, b in zip(children, before, strict=True)]
+    assert max(spent) <= 0.02
+
+
+def test_what_needs_no_delay_is_refused_before_data_are_looked_for(configure):
+    config = configure("task=cifar10", "selector=cis", "executor=processes", "paths.data=nowhere")
+    with pytest.raises(ConfigurationError, match=r"^delay: found 0 with executor=processes"):
+        run(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("device.cores.filter=[4711]", r"^device\.cores\.filter: found \[4711\]; allowed here"),
+        ("executor.timeout_seconds=0", r"^executor\.timeout_seconds: found 0; allowed"),
+    ],
+)
+def test_impossible_settings_are_refused_before_data_are_looked_for(configure, override, message):
+    config = configure("task=cifar10", "executor=processes", "paths.data=nowhere", override)
+    with pytest.raises(ConfigurationError, match=message):
+        run(config)
