@@ -2,10 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from titan_repro.errors import UserError
+from titan_repro.errors import ConfigurationError, UserError
+
+if TYPE_CHECKING:
+    from titan_repro.devices.round_work import RoundCounter
+    from titan_repro.reporting.replay import Device
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +41,25 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
     table.add_argument("--budget", help="only runs of this budget")
     table.set_defaults(call=_table1)
+    again = commands.add_parser(
+        "replay", help="time, energy and memory of finished runs on another device"
+    )
+    again.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
+    again.add_argument("--device", metavar="NAME", help="the same as device=NAME")
+    again.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="device=NAME",
+        help="the device, and any of its constants, as titan-run takes them",
+    )
+    again.set_defaults(call=_replay)
+    fit = commands.add_parser(
+        "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
+    )
+    fit.add_argument(
+        "--swap", action="store_true", help="fit on the other half of the paper's numbers"
+    )
+    fit.set_defaults(call=_calibration)
     return parser
 
 
@@ -58,6 +82,81 @@ def _table1(options: argparse.Namespace) -> None:
     from titan_repro.reporting.table1 import table1
 
     print(table1(load_runs(options.runs, budget=options.budget)))
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from titan_repro.reporting.load import load_runs
+    from titan_repro.reporting.replay_table import replay_report
+
+    named = [] if options.device is None else [f"device={options.device}"]
+    device = _device([*named, *options.overrides])
+    print(replay_report(options.runs, load_runs(options.runs), device, _count_rounds))
+
+
+def _calibration(options: argparse.Namespace) -> None:
+    from titan_repro.reporting.calibration import calibration_report
+    from titan_repro.reporting.modelled_claims import paper_224_step, paper_claims, paper_setups
+
+    modelled = _profile(["device=jetson_nano"])["modelled"]
+    setups, step = paper_setups(), paper_224_step()
+    print(calibration_report(modelled, paper_claims(), setups, step, swap=options.swap))
+
+
+def _profile(overrides: list[str]) -> dict[str, Any]:
+    """Compose a device profile as titan-run does."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from titan_repro.cli.messages import one_line
+    from titan_repro.conf_path import conf_dir
+    from titan_repro.config import plain, register_schema
+
+    register_schema()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            profile: dict[str, Any] = plain(compose("config", overrides).device)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigurationError(one_line(error)) from error
+    return profile
+
+
+def _device(overrides: list[str]) -> "Device":
+    from titan_repro.devices.board import read_board
+    from titan_repro.reporting.replay import Device
+
+    for override in overrides:
+        if not override.lstrip("+").startswith(("device=", "device.")):
+            raise ConfigurationError(f"{override}: allowed here: device=NAME, device.KEY=VALUE")
+    if not any(override.startswith("device=") for override in overrides):
+        raise ConfigurationError("device: not given; replay RUNS device=jetson_nano")
+    profile = _profile(overrides)
+    modelled = profile.get("modelled")
+    board = None if modelled is None else read_board(modelled)
+    return Device(profile["name"], profile["tensors"], profile["threads"], board)
+
+
+def _count_rounds(config: Mapping[str, Any]) -> "RoundCounter":
+    """Build the counter of a run's network and selector from its config.yaml."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from titan_repro.devices.round_work import RoundCounter
+    from titan_repro.experiments.build import build_network, build_selector
+
+    node = OmegaConf.create(dict(config))
+    with torch.device("meta"):
+        network = build_network(node)
+    selector = build_selector(node)
+    return RoundCounter(
+        network,
+        selector.filter,
+        selector.policy,
+        input_shape=node.task.input_shape,
+        blocks=selector.blocks,
+        pooling=selector.pooling,
+        scoring_norm=selector.scoring_norm,
+    )
 
 
 if __name__ == "__main__":

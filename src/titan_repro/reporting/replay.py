@@ -1,0 +1,182 @@
+"""`titan-report replay`: clock, energy and time to accuracy of finished runs on another device.
+
+A run records how many samples each stage of each round touched. With the work of a sample, counted
+once for each network and selector, that is enough to say what the run would have cost elsewhere:
+nothing is trained again.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from titan_repro.devices.cost_model import (
+    Board,
+    RoundCost,
+    inline_cost,
+    pipelined_cost,
+    synchronisation_work,
+)
+from titan_repro.devices.memory import round_memory
+from titan_repro.devices.round_work import RoundCounter, RoundSize, RoundWork
+from titan_repro.errors import ConfigurationError
+from titan_repro.records.run_folder import RunFolder
+
+Config = Mapping[str, Any]
+"""A run's config.yaml."""
+
+CountRounds = Callable[[Config], RoundCounter]
+"""Builds the counter of the network and selector that a configuration describes."""
+
+MB = 1e6
+
+
+@dataclass(frozen=True)
+class Device:
+    """The profile to replay on.
+
+    tensors, threads: where its runs are computed. board: None if its clock is the wall's.
+    """
+
+    name: str
+    tensors: str
+    threads: int
+    board: Board | None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One run on another clock.
+
+    inline_seconds, pipelined_seconds: mean time of a round; None where the run or the device has
+        no such way of running.
+    seconds: (rounds + 1,) time after each number of rounds, the way this run is meant to run:
+        pipelined with a delay of one round, else inline.
+    joules: (rounds + 1,) energy likewise, None where it was not measured.
+    memory_bytes: of tensors where it is modelled, resident of the process where measured.
+    """
+
+    inline_seconds: float | None
+    pipelined_seconds: float | None
+    seconds: np.ndarray
+    joules: np.ndarray | None
+    memory_bytes: float
+
+
+class Replay:
+    """Replays runs on one device, counting each network and selector once."""
+
+    def __init__(self, device: Device, count_rounds: CountRounds) -> None:
+        self.device = device
+        self._count_rounds = count_rounds
+        self._counters: dict[str, RoundCounter] = {}
+
+    def run(self, folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
+        """Replay one run. Raises ConfigurationError if the device cannot say what it costs."""
+        config = _read_config(folder)
+        if self.device.board is None:
+            _check_measured_here(self.device, config, folder)
+            return _measured(folder, summary)
+        return modelled(self.device.board, self._counter(config), folder.rounds(), config["delay"])
+
+    def _counter(self, config: Config) -> RoundCounter:
+        deciding = {
+            "network": config["model"]["network"],
+            "task": [config["task"]["input_shape"], config["task"]["num_classes"]],
+            "selector": config["selector"],
+            "filter": config["filter"],
+            "scoring_norm": config["scoring_norm"],
+        }
+        key = json.dumps(deciding, sort_keys=True)
+        if key not in self._counters:
+            self._counters[key] = self._count_rounds(config)
+        return self._counters[key]
+
+
+def modelled(board: Board, counter: RoundCounter, rounds: pd.DataFrame, delay: int) -> Replayed:
+    """Return what recorded rounds cost on a board.
+
+    rounds: rows of rounds.parquet, in order. delay: of the run; with 0 there is no pipeline.
+    """
+    columns = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
+    sizes, kind = np.unique(rounds[columns].to_numpy(), axis=0, return_inverse=True)  # (k, 4), (T,)
+    shapes = [RoundSize(*(int(number) for number in row)) for row in sizes]
+    inline = [_inline(board, counter, size) for size in shapes]
+    pipelined = [_pipelined(board, counter, size) for size in shapes]
+    kind = kind.reshape(-1)
+    chosen = pipelined if delay else inline
+    return Replayed(
+        inline_seconds=float(_seconds(inline)[kind].mean()),
+        pipelined_seconds=float(_seconds(pipelined)[kind].mean()) if delay else None,
+        seconds=_running(_seconds(chosen)[kind]),
+        joules=_running(np.array([cost.joules for cost in chosen])[kind]),
+        memory_bytes=max(_memory_bytes(board, counter, size, delay) for size in shapes),
+    )
+
+
+def _inline(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
+    return inline_cost(board, _work(board, counter, size))
+
+
+def _pipelined(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
+    weights = [p.numel() * p.element_size() for p in counter.network.parameters()]
+    copying = synchronisation_work(board, sum(weights), len(weights))
+    return pipelined_cost(board, _work(board, counter, size), copying)
+
+
+def _work(board: Board, counter: RoundCounter, size: RoundSize) -> RoundWork:
+    return counter.round(
+        size, filter_at_once=board.filter_at_once, score_at_once=board.score_at_once
+    )
+
+
+def _memory_bytes(board: Board, counter: RoundCounter, size: RoundSize, delay: int) -> int:
+    return round_memory(
+        counter,
+        size,
+        filter_at_once=board.filter_at_once,
+        score_at_once=board.score_at_once,
+        separate=bool(delay) and board.train != board.select,
+    ).total
+
+
+def _seconds(costs: list[RoundCost]) -> np.ndarray:
+    return np.array([cost.seconds for cost in costs])
+
+
+def _running(steps: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _measured(folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
+    """Return what the run itself recorded."""
+    curve = folder.evaluations()
+    done, mean = int(summary["rounds_done"]), float(summary["seconds_per_round"])
+    known = dict(zip(curve["round"], curve["train_seconds"], strict=True))
+    known.setdefault(done, done * mean)  # a diverged run ends between evaluations
+    inline = summary["executor"] == "inline"
+    return Replayed(
+        inline_seconds=mean if inline else None,
+        pipelined_seconds=None if inline else mean,
+        seconds=np.interp(np.arange(done + 1), list(known), list(known.values())),
+        joules=None,
+        memory_bytes=MB * float(summary["peak_memory_mb"]),
+    )
+
+
+def _check_measured_here(device: Device, config: Config, folder: RunFolder) -> None:
+    found = (config["device"]["tensors"], config["device"]["threads"])
+    if found != (device.tensors, device.threads):
+        raise ConfigurationError(
+            f"device: found {device.name}, whose clock is measured, for {folder.path}, which was "
+            f"made with device={config['device']['name']}; allowed: that one, or a modelled device"
+        )
+
+
+def _read_config(folder: RunFolder) -> Config:
+    config: Config = yaml.safe_load((folder.path / "config.yaml").read_text(encoding="utf-8"))
+    return config
