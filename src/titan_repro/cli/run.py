@@ -63,8 +63,7 @@ def _compose_and_run() -> None:
 def _refuse(error: Exception, job: str = "") -> None:
     from titan_repro.cli.messages import one_line
 
-    message = f"{one_line(error)}{job}"
-    print(f"titan-run: {message}", file=sys.stderr)
+    print(f"titan-run: {one_line(error)}{job}", file=sys.stderr)
     _failures.append(error.exit_status if isinstance(error, UserError) else 2)
 
 
@@ -79,6 +78,18 @@ def _job(config: "DictConfig") -> None:
     """Run one job of the command line or of a sweep; a sweep goes on after one that is refused."""
     from omegaconf.errors import OmegaConfBaseException
 
+    from titan_repro.config import validate
+
+    try:
+        validate(config)  # as `run` does, but before PyTorch is imported, which takes seconds
+        _run(config)
+    except (UserError, OmegaConfBaseException) as error:
+        if multiprocessing.parent_process() is not None:
+            raise  # a launcher's worker: the sweep's own process reports it
+        _refuse(error, _which_job())
+
+
+def _run(config: "DictConfig") -> None:
     from titan_repro.experiments.run import InterruptedRun, run
 
     try:
@@ -87,12 +98,7 @@ def _job(config: "DictConfig") -> None:
         print(_summary(stop.outcome.summary, str(stop.outcome.folder), already_there=False))
         print("Stopped on request. The same command goes on from here.", flush=True)
         sys.exit(128 + stop.signal)
-    except (UserError, OmegaConfBaseException) as error:
-        if multiprocessing.parent_process() is not None:
-            raise  # a launcher's worker: the sweep's own process reports it
-        _refuse(error, _which_job())
-    else:
-        print(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
+    print(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
 
 
 def _which_job() -> str:
