@@ -271,10 +271,9 @@ def test_configuration_binds_to_the_builder(file):
         ("squeezenet", 0.1),
         ("resnet34", 0.005),
         ("resnet50", 0.005),
-        ("mlp", 0.005),
     ],
 )
-def test_learning_rates_are_the_papers(model, learning_rate):
+def test_image_models_have_the_papers_learning_rates(model, learning_rate):
     assert OmegaConf.load(conf_dir() / "model" / f"{model}.yaml").learning_rate == learning_rate
 
 

@@ -1,7 +1,7 @@
 """Pieces that several image models are made of."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.norm import norm_layer
@@ -28,9 +28,15 @@ def convolution(
     return [convolve, *normalise, nn.ReLU(inplace=True)]
 
 
-def average_pooling() -> nn.Sequential:
-    """Return the neck (n, c, h, w) -> (n, c) that averages every channel over the image."""
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+class AveragePooling(nn.Module):
+    """The neck (n, c, h, w) -> (n, c) that averages every channel over the image.
+
+    nn.AdaptiveAvgPool2d(1) computes the same, but not efficiently under `torch.func.vmap`.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the means, (n, c)."""
+        return features.mean(dim=(2, 3))
 
 
 def initialise_he(network: nn.Module) -> None:

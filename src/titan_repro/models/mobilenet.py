@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.layers import average_pooling, convolution, image_network
+from titan_repro.models.layers import AveragePooling, convolution, image_network
 from titan_repro.models.norm import NORMS, check_norm
 from titan_repro.models.shapes import image_channels
 
@@ -28,6 +28,9 @@ def mobilenet(input_shape: Sequence[int], num_classes: int, norm: str = "batch")
 
     Blocks (14): the stem, then one depthwise separable convolution each.
 
+    PyTorch's default initialisation: Howard et al. state none, and with torchvision's for
+    MobileNetV2 (He's, fan-out) the loss is higher throughout 1,000 rounds at the paper's rate.
+
     norm: batch (as published), group or none, after every convolution.
     Raises ValueError for inputs that are not images and for another norm.
     """
@@ -37,23 +40,10 @@ def mobilenet(input_shape: Sequence[int], num_classes: int, norm: str = "batch")
     for outputs, stride in SEPARABLE:
         blocks.append(_separable(width, outputs, stride, norm))
         width = outputs
-    network = image_network(
-        nn.Sequential(*blocks), average_pooling(), nn.Linear(width, num_classes)
-    )
-    _initialise(network)
-    return network
+    return image_network(nn.Sequential(*blocks), AveragePooling(), nn.Linear(width, num_classes))
 
 
 def _separable(inputs: int, outputs: int, stride: int, norm: str) -> nn.Sequential:
     depthwise = convolution(inputs, inputs, norm, stride=stride, groups=inputs)
     pointwise = convolution(inputs, outputs, norm, kernel=1)
     return nn.Sequential(*depthwise, *pointwise)
-
-
-def _initialise(network: nn.Module) -> None:
-    """Initialise the convolutions as torchvision's MobileNetV2 does."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)

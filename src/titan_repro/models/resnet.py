@@ -7,7 +7,7 @@ from torch import nn
 
 from titan_repro.compat import import_torchvision
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.layers import image_network
+from titan_repro.models.layers import AveragePooling, image_network
 from titan_repro.models.norm import check_norm, norm_layer
 from titan_repro.models.shapes import image_channels
 
@@ -49,4 +49,4 @@ def _resnet(model: str, input_shape: Sequence[int], num_classes: int, norm: str)
         *parts.layer3,
         *parts.layer4,
     )
-    return image_network(blocks, nn.Sequential(parts.avgpool, nn.Flatten()), parts.fc)
+    return image_network(blocks, AveragePooling(), parts.fc)

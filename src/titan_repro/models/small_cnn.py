@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.layers import average_pooling, convolution, image_network, initialise_he
+from titan_repro.models.layers import AveragePooling, convolution, image_network, initialise_he
 from titan_repro.models.norm import NORMS, check_norm
 from titan_repro.models.shapes import image_channels
 
@@ -31,6 +31,6 @@ def small_cnn(
         nn.Sequential(*convolution(width, 2 * width, norm), nn.MaxPool2d(2)),
         nn.Sequential(*convolution(2 * width, 2 * width, norm)),
     )
-    network = image_network(blocks, average_pooling(), nn.Linear(2 * width, num_classes))
+    network = image_network(blocks, AveragePooling(), nn.Linear(2 * width, num_classes))
     initialise_he(network)
     return network

@@ -7,7 +7,7 @@ from torch import nn
 
 from titan_repro.compat import import_torchvision
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.layers import average_pooling, convolution, image_network
+from titan_repro.models.layers import AveragePooling, convolution, image_network
 from titan_repro.models.norm import NORMS, check_norm, norm_layer
 from titan_repro.models.shapes import image_channels
 
@@ -46,9 +46,7 @@ def squeezenet(input_shape: Sequence[int], num_classes: int, norm: str = "batch"
         fire = _fire(width, squeeze, expand, norm)
         blocks.append(nn.Sequential(fire, _pool()) if pooled else fire)
         width = 2 * expand
-    network = image_network(
-        nn.Sequential(*blocks), average_pooling(), nn.Linear(width, num_classes)
-    )
+    network = image_network(nn.Sequential(*blocks), AveragePooling(), nn.Linear(width, num_classes))
     _initialise(network)
     return network
 
