@@ -16,10 +16,10 @@ from titan_repro.reporting.calibration import (
     FIRST_HALF,
     SECOND_HALF,
     calibrate,
-    calibration_report,
     entry,
     is_first_half,
 )
+from titan_repro.reporting.calibration_table import calibration_report
 from titan_repro.reporting.modelled_claims import (
     MODELS,
     Claim,
@@ -202,10 +202,11 @@ def test_errors_are_the_models_number_over_the_papers(modelled):
 
 
 @pytest.mark.slow
-def test_the_profile_holds_what_calibration_finds(modelled):
-    """A change of filter, policies or models may move the constants: then update jetson_nano."""
-    found = calibrate(modelled, first_half(paper_claims()), paper_setups())
-    assert found.modelled["score_at_once"] == modelled["score_at_once"]
-    for constant in CONSTANTS:
-        fitted = entry(found.modelled, constant.key)
-        assert entry(modelled, constant.key) == pytest.approx(fitted, rel=0.1), constant.key
+def test_the_profile_meets_the_half_that_it_was_fitted_to(modelled):
+    """If a change of filter, policies or models moves the counts, jetson_nano is to be fitted anew.
+
+    The constants themselves are not compared: several sets of them meet nine numbers alike.
+    """
+    numbers = modelled_claims(read_board(modelled), paper_setups())
+    for claim in first_half(paper_claims()):
+        assert numbers[claim.id] == pytest.approx(claim.value, rel=0.06), claim.id

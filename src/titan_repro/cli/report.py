@@ -94,7 +94,7 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _calibration(options: argparse.Namespace) -> None:
-    from titan_repro.reporting.calibration import calibration_report
+    from titan_repro.reporting.calibration_table import calibration_report
     from titan_repro.reporting.modelled_claims import paper_224_step, paper_claims, paper_setups
 
     modelled = _profile(["device=jetson_nano"])["modelled"]

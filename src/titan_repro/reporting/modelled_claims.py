@@ -6,6 +6,7 @@ The numbers of the paper are in paper_claims.csv; ids of claims are the same eve
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from statistics import fmean
 
@@ -37,15 +38,16 @@ VELOCITY, BUDGET, BATCH = 100, 30, 10
 
 IMAGES = (3, 32, 32)
 IMAGE_MODELS = ("alexnet", "mobilenet", "squeezenet", "resnet50")
-MODELS: Mapping[str, tuple[Callable[..., BlockNetwork], tuple[int, ...], int]] = {
-    "alexnet": (alexnet, IMAGES, 10),
-    "mobilenet": (mobilenet, IMAGES, 10),
-    "squeezenet": (squeezenet, IMAGES, 10),
-    "resnet50": (resnet50, IMAGES, 10),
-    "resnet34": (resnet34, (1, 40, 98), 20),
-    "mlp": (mlp, (900,), 5),
+MODELS: Mapping[str, tuple[Callable[[], BlockNetwork], tuple[int, ...]]] = {
+    "alexnet": (partial(alexnet, IMAGES, 10, norm="none"), IMAGES),
+    "mobilenet": (partial(mobilenet, IMAGES, 10, norm="batch"), IMAGES),
+    "squeezenet": (partial(squeezenet, IMAGES, 10, norm="none"), IMAGES),
+    "resnet50": (partial(resnet50, IMAGES, 10, norm="batch"), IMAGES),
+    "resnet34": (partial(resnet34, (1, 40, 98), 20, norm="batch"), (1, 40, 98)),
+    "mlp": (partial(mlp, (900,), 5, norm="none"), (900,)),
 }
-"""Models, shapes of a sample and classes of the paper's tasks (section 4.1)."""
+"""Builders and shapes of a sample (paper section 4.1). Normalisation as each was published: the
+paper says nothing of it, and it is what its authors' device will have run."""
 
 MB = 1e6
 
@@ -118,8 +120,9 @@ def paper_224_step() -> Work:
     return training_work(meta_copy(mobilenet((3, 224, 224), 10)), (3, 224, 224), 16)
 
 
-def _setup(build: Callable[..., BlockNetwork], shape: Sequence[int], classes: int) -> Setup:
-    network = meta_copy(build(shape, classes))
+def _setup(build: Callable[[], BlockNetwork], shape: Sequence[int]) -> Setup:
+    network = meta_copy(build())
+    classes = network.classifier.out_features
     coarse_filter = CoarseFilter(
         BUDGET, "rep_plus_div", "per_class_proportional", 1.0, num_classes=classes
     )
@@ -171,8 +174,8 @@ def modelled_claims(
     latencies, hidden = [], []
     selecting = board.processors[board.select]
     for model, setup in setups.items():
-        costs = {name: _inline(board, setup, name) for name in ("rs", "ll", "ocs", "titan")}
-        pipelined = _pipelined(board, setup)
+        costs = {name: inline_round(board, setup, name) for name in ("rs", "ll", "ocs", "titan")}
+        pipelined = pipelined_round(board, setup)
         latency = selecting.seconds(setup.arrival)
         latencies.append(1000 * latency)
         for claimed, counted in (("ll", "ll"), ("hl", "ll"), ("ocs", "ocs")):
@@ -193,11 +196,13 @@ def modelled_claims(
     return numbers
 
 
-def _inline(board: Board, setup: Setup, selector: str) -> RoundCost:
+def inline_round(board: Board, setup: Setup, selector: str) -> RoundCost:
+    """Return the cost of a selector's round with its stages in sequence."""
     return inline_cost(board, setup.round(selector, board.score_at_once))
 
 
-def _pipelined(board: Board, setup: Setup) -> RoundCost:
+def pipelined_round(board: Board, setup: Setup) -> RoundCost:
+    """Return the cost of Titan's round with selection beside training."""
     work = setup.round("titan", board.score_at_once)
     copying = synchronisation_work(board, setup.parameter_bytes, setup.tensors)
     return pipelined_cost(board, work, copying)
