@@ -9,6 +9,7 @@ import copy
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -46,6 +47,7 @@ class Memory:
         return sum(vars(self).values())
 
 
+@lru_cache(maxsize=1024)  # many runs share a counter and its few sizes of rounds
 def round_memory(
     counter: RoundCounter,
     size: RoundSize,
