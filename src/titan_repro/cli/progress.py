@@ -9,6 +9,9 @@ from tqdm import tqdm
 from titan_repro.pipeline.round import Round
 from titan_repro.training import Evaluation
 
+FORMAT = "{n}/{total}{postfix}, {rate_noinv_fmt}, {remaining} left  {desc} |{bar}|"
+"""What changes comes first: 80 columns hold it, while the bar takes what is left over."""
+
 
 class ProgressBar:
     """An observer that draws a bar on standard error, or nothing where that is no terminal."""
@@ -25,7 +28,8 @@ class ProgressBar:
             total=rounds,
             initial=start,
             desc=self.title,
-            unit="round",
+            unit=" rounds",
+            bar_format=FORMAT,
             dynamic_ncols=True,
             leave=False,
             disable=not sys.stderr.isatty(),
@@ -51,9 +55,9 @@ class ProgressBar:
     def _describe(self) -> None:
         if self.bar is None or self.bar.disable:
             return
-        facts = {}
+        facts = []
         if self.loss is not None:
-            facts["loss"] = f"{self.loss:.3f}"
+            facts.append(f"loss {self.loss:.3f}")
         if self.accuracy is not None:
-            facts["accuracy"] = f"{100 * self.accuracy:.1f} %"
-        self.bar.set_postfix(facts, refresh=False)
+            facts.append(f"accuracy {100 * self.accuracy:.1f} %")
+        self.bar.set_postfix_str(", ".join(facts), refresh=False)
