@@ -7,7 +7,6 @@ READY  := $(VENV)/.ready
 BUDGET ?= quick
 SEEDS  ?= 0,1,2
 RUNS   ?= runs
-SELECTORS := rs,is,ll,hl,ce,ocs,camel,titan
 
 # One thread a process: on batches of ten it is also the fastest setting.
 export OMP_NUM_THREADS := 1
@@ -65,12 +64,9 @@ bench-pipeline: setup
 
 # Finished runs are not run again, so an interrupted table is continued by the same command.
 table1: setup
-	$(BIN)/titan-run -m task=cifar10 model=alexnet,mobilenet,squeezenet,resnet50 \
-		selector=$(SELECTORS) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-run -m task=speech_spectrograms model=resnet34 \
-		selector=$(SELECTORS) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-run -m task=dsads model=mlp \
-		selector=$(SELECTORS) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-run experiment=table1_images seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-run experiment=table1_audio seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-run experiment=table1_movement seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-report table1 $(RUNS) --budget $(BUDGET)
 
 clean:

@@ -25,11 +25,12 @@ def configure(tmp_path: Path):
     """Return a function that composes the configuration as titan-run does, in scratch folders."""
     register_schema()
 
-    def composed(*overrides: str) -> DictConfig:
+    def composed(*overrides: str, hydra: bool = False) -> DictConfig:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose(
                 "config",
-                [
+                return_hydra_config=hydra,
+                overrides=[
                     f"paths.runs={tmp_path / 'runs'}",
                     f"paths.cache={tmp_path / 'cache'}",
                     *overrides,

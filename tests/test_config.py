@@ -55,6 +55,7 @@ IMPOSSIBLE = [
     (["filter.budget=8"], "batch_size: found 10"),
     (["selector=rs", "stream.velocity=9"], "batch_size: found 10"),
     (["filter.blocks=4"], "filter.blocks: found 4; allowed: 1 to 3"),
+    (["gradient=full", "scoring_norm=batch"], "scoring_norm: found batch"),
     (["model=mlp"], "model: mlp"),
     (["task=cifar10", "model=mlp"], "model: mlp"),
     (["task=dsads", "model=mobilenet"], "model: mobilenet"),
@@ -121,8 +122,22 @@ def test_every_target_takes_its_files_parameters(configure, group, name, node):
     assert config[group].name == name
 
 
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_run_of_an_experiment_is_valid(configure, experiment):
+    whole = configure(f"experiment={experiment}", hydra=True)
+    params = OmegaConf.to_container(whole.hydra.sweeper.params)
+    assert whole.hydra.mode.name == "MULTIRUN"
+    for key, values in params.items():
+        for value in values.split(","):
+            config = configure(f"experiment={experiment}", f"{key}={value}")
+            validate(config)
+            if key == "model":
+                build_network(config)
+
+
 @pytest.mark.parametrize(
-    "group", ["task", "model", "selector", "stream", "budget", "device", "executor"]
+    "group",
+    ["task", "model", "selector", "stream", "budget", "device", "executor", "experiment"],
 )
 def test_every_file_names_the_command_that_runs_it(group):
     for path in (conf_dir() / group).glob("*.yaml"):

@@ -233,3 +233,19 @@ def test_list_of_the_real_data(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "train 25,650, test 8,550; 19 classes of 1,350 training samples",  # 9,120 segments
     ):
         assert counted in output
+
+
+# --- devices
+
+
+def test_devices_prints_a_row_for_every_device_and_every_sample_once(command) -> None:
+    for options in (["--by", "classes"], ["--by", "dirichlet", "--alpha", "0.3"]):
+        status, output, errors = command("devices", "digits", "--devices", "6", *options)
+        assert (status, errors) == (0, "")
+        rows = [line.split()[1:] for line in output.splitlines()[-6:]]
+        assert all(len(row) >= 10 for row in rows)
+        assert sum(int(count) for row in rows for count in row[:10]) == 1438
+
+
+def test_devices_refuses_users_where_the_data_names_none(command) -> None:
+    assert "names its users" in refusal(command("devices", "digits", "--by", "user"))

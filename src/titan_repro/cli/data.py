@@ -88,6 +88,25 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, metavar="FILE", help="PNG, PDF or SVG file (default: TASK.png)"
     )
     command.set_defaults(command=_show)
+
+    command = commands.add_parser(
+        "devices", parents=[common], help="share training samples out over devices; print a table"
+    )
+    command.add_argument("task", metavar="TASK")
+    command.add_argument(
+        "--by",
+        choices=("classes", "dirichlet", "user"),
+        default="classes",
+        help="equal shares of a few classes each (default), shares drawn from a Dirichlet "
+        "distribution, or real users where the data has them",
+    )
+    command.add_argument(
+        "--devices", type=int, metavar="N", help="default: 50 (paper), or one for every user"
+    )
+    command.add_argument("--classes", type=int, default=5, metavar="K", help="default: 5 (paper)")
+    command.add_argument("--alpha", type=float, default=0.5, metavar="A", help="default: 0.5")
+    command.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    command.set_defaults(command=_devices)
     return parser
 
 
@@ -139,4 +158,22 @@ def _show(options: argparse.Namespace) -> int:
     task = loader.load(loader.locate(options.data), options.cache)
     plot_samples(task, output)
     print(output)
+    return 0
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from titan_repro.cli.catalogue import make_loader
+    from titan_repro.streams.partition import by_classes, by_owner, describe, dirichlet
+
+    loader = make_loader(options.task)
+    task = loader.load(loader.locate(options.data), options.cache)
+    labels, seed = task.train.labels, options.seed
+    devices = 50 if options.devices is None else options.devices
+    if options.by == "user":
+        parts = by_owner(task.train.owners, options.devices, seed)
+    elif options.by == "dirichlet":
+        parts = dirichlet(labels, devices, options.alpha, seed)
+    else:
+        parts = by_classes(labels, devices, options.classes, seed)
+    print(describe(parts, labels, task.classes).to_string())
     return 0
