@@ -178,6 +178,21 @@ def test_divergence_ends_a_run_and_is_its_result(configure):
     assert run(config).already_there
 
 
+def test_divergence_in_the_last_step_or_seen_by_an_evaluation_first(configure):
+    """The loss of a round is from before its step; weights may be lost without its showing it."""
+    fatal = ("selector=titan", "learning_rate=1e6")
+    after = run(configure(*TINY, *fatal)).summary["rounds_done"] - 1
+    last = run(configure(*TINY, *fatal, f"rounds={after}", "evaluate_every=1000"))
+    seen = run(configure(*TINY, *fatal, "evaluate_every=1"))
+    for outcome in (last, seen):
+        folder = RunFolder(outcome.folder)
+        assert outcome.summary["status"] == "diverged"
+        assert outcome.summary["final_accuracy"] is None
+        assert outcome.summary["rounds_done"] == after
+        assert folder.rounds()["loss"].map(math.isfinite).all()
+        assert folder.evaluations()["loss"].map(math.isfinite).all()
+
+
 def test_a_refused_configuration_leaves_no_trace(configure, tmp_path):
     with pytest.raises(ConfigurationError):
         run(configure(*TINY, "batch_size=31"))

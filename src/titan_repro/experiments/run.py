@@ -203,6 +203,9 @@ class _Loop:
             return
         measured = evaluate(self.executor.network, self.part, self.task.normalise)
         progress.evaluated_at = done
+        progress.diverged = not math.isfinite(measured.loss)
+        if progress.diverged:
+            return
         self.writer.evaluation(
             EvaluationRecord(
                 done,
@@ -225,10 +228,12 @@ class _Loop:
 
     def _finish(self) -> Outcome:
         self.writer.save_checkpoint(self._state())  # killed from here on, no round is repeated
-        if self.progress.diverged:
+        final = None
+        if not self.progress.diverged:
+            final = evaluate(self.executor.network, self.task.test, self.task.normalise)
+        if final is None or not math.isfinite(final.loss):  # the last step may have been the one
             summary = self._summary("diverged", None)
         else:
-            final = evaluate(self.executor.network, self.task.test, self.task.normalise)
             summary = self._summary("finished", final)
         return Outcome(self.folder, self.writer.finish(summary), already_there=False)
 
