@@ -105,7 +105,7 @@ def test_help_explains_itself_without_pytorch(tmp_path):
 
 
 def test_the_whole_configuration_can_be_printed():
-    answer = call("--cfg", "job", "--resolve", "selector=rs")
+    answer = call("--cfg", "job", "--resolve", "selector=rs", "model=resnet34")
     assert (answer.status, answer.err) == (0, "")
     assert "name: rs" in answer.out
-    assert "learning_rate: 0.1" in answer.out
+    assert "\nlearning_rate: 0.005\n" in answer.out  # the model's

@@ -245,7 +245,7 @@ def test_without_a_terminal_nothing_is_drawn(tmp_path):
 
 
 def test_tensorboard_can_read_every_round_once_though_some_were_run_again(tmp_path, monkeypatch):
-    command = ("selector=rs", *TINY, "tensorboard=true")
+    command = ("selector=rs", "learning_rate=0.1", *TINY, "tensorboard=true")
     with monkeypatch.context() as patch:
         patch.setattr(ProgressBar, "round", interrupt_at_once_after(7))
         answer = call(*command)

@@ -24,7 +24,7 @@ class Row:
     rounds_ratio, time_ratio: rounds or training seconds to the target, over those that random
         selection needed to get there first; geometric mean over the seeds that arrived, NaN if
         none did or where there are no rs runs to be compared with.
-    arrived: seeds that reached the target.
+    compared, arrived: seeds that have a target, and of these the ones that reached it.
     """
 
     label: str
@@ -32,6 +32,7 @@ class Row:
     diverged: int
     accuracy: float
     accuracy_spread: float
+    compared: int
     arrived: int
     rounds_ratio: float
     time_ratio: float
@@ -49,13 +50,13 @@ def compare(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Row]:
 
     runs: one row a finished or diverged run, as `Runs.summaries`; curves: as `Runs.curves`.
     """
-    reached = _arrivals(runs, curves)
+    pairs = _pairs(runs, curves)
     rows = []
     for label in order_labels(runs["label"]):
         own = runs[runs["label"] == label]
         finished = own[own["status"] == "finished"]
         accuracies = finished["final_accuracy"].astype(float)
-        arrivals = reached[reached["label"] == label]
+        paired = pairs[pairs["label"] == label]
         rows.append(
             Row(
                 label=label,
@@ -63,23 +64,27 @@ def compare(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Row]:
                 diverged=int((own["status"] == "diverged").sum()),
                 accuracy=float(accuracies.mean()),
                 accuracy_spread=float(accuracies.std(ddof=1)) if len(accuracies) > 1 else math.nan,
-                arrived=len(arrivals),
-                rounds_ratio=_geometric_mean(arrivals, "rounds_ratio"),
-                time_ratio=_geometric_mean(arrivals, "time_ratio"),
+                compared=len(paired),
+                arrived=int(paired["rounds_ratio"].notna().sum()),
+                rounds_ratio=_geometric_mean(paired["rounds_ratio"]),
+                time_ratio=_geometric_mean(paired["time_ratio"]),
                 milliseconds=1000 * float(own["seconds_per_round"].median()),
             )
         )
     return rows
 
 
-def _geometric_mean(arrivals: pd.DataFrame, column: str) -> float:
-    if len(arrivals) == 0:
-        return math.nan
-    return float(np.exp(np.log(arrivals[column].astype(float)).mean()))
+def _geometric_mean(ratios: "pd.Series[float]") -> float:
+    """Return the geometric mean of the numbers that are not NaN; NaN if there are none."""
+    return float(np.exp(np.log(ratios.astype(float)).mean()))
 
 
-def _arrivals(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """For every run that reached its seed's target: when, relative to random selection."""
+def _pairs(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Pair every run with random selection of its seed: when it got to where that one ended.
+
+    Ratios are NaN for a run that never got there. Seeds whose random selection is missing, has
+    diverged or ended no better than it began have no target, and their runs no row.
+    """
     found = []
     random_runs = runs[(runs["selector"] == "rs") & (runs["status"] == "finished")]
     for _, reference in random_runs.iterrows():
@@ -90,14 +95,12 @@ def _arrivals(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
             continue
         for _, run in runs[runs["seed"] == reference["seed"]].iterrows():
             arrival = _first_arrival(_curve(curves, run["run_id"]), target)
-            if arrival is not None:
-                found.append(
-                    {
-                        "label": run["label"],
-                        "rounds_ratio": arrival["round"] / start["round"],
-                        "time_ratio": arrival["train_seconds"] / start["train_seconds"],
-                    }
-                )
+            rounds, seconds = (
+                (math.nan, math.nan)
+                if arrival is None
+                else (arrival["round"], arrival["train_seconds"])
+            )
+            found.append((run["label"], rounds / start["round"], seconds / start["train_seconds"]))
     return pd.DataFrame(found, columns=["label", "rounds_ratio", "time_ratio"])
 
 
@@ -110,20 +113,28 @@ def _first_arrival(curve: pd.DataFrame, target: float) -> "pd.Series[float] | No
     return there.iloc[0] if len(there) else None
 
 
+NOTES = """\
+Final accuracy: on the whole test set, mean ± standard deviation over the seeds that finished.
+RS's accuracy: where random selection (rs) of the same seed ended, on the fixed part of the test
+set that is measured during a run. Rounds and time: until that accuracy, over what rs took to get
+there first; geometric mean over the seeds that did. Time is this machine's, stages in sequence."""
+
+
 def comparison_report(runs: Runs) -> str:
-    """Return one table for every setting among the runs, with a line above that names it."""
-    return "\n\n".join(
+    """Return one table for every setting among the runs, named by the line above, and notes."""
+    tables = [
         f"{setting_title(group)}\n\n{comparison_table(compare(group, runs.curves))}"
         for _, group in runs.summaries.groupby("setting", sort=False)
-    )
+    ]
+    return "\n\n".join([*tables, NOTES])
 
 
 def setting_title(group: pd.DataFrame) -> str:
     """Name the setting that a group of runs shares."""
     first = group.iloc[0]
     return (
-        f"{first['task']}, {first['model']}, stream {first['stream']}, {first['rounds']} rounds; "
-        f"data: {first['data_source']}"
+        f"{first['task']}, {first['model']}, stream {first['stream']}, {first['rounds']} rounds"
+        f"{first['detail']}; data: {first['data_source']}"
     )
 
 
@@ -143,7 +154,7 @@ def comparison_table(rows: Sequence[Row]) -> str:
             row.label,
             str(row.seeds) + (f" ({row.diverged} diverged)" if row.diverged else ""),
             _accuracy(row),
-            f"{row.arrived} of {row.seeds}",
+            f"{row.arrived} of {row.compared}" if row.compared else "-",
             _ratio(row.rounds_ratio),
             _ratio(row.time_ratio),
             f"{row.milliseconds:.2f}",

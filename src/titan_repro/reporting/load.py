@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from titan_repro.config import SETTING_KEYS
 from titan_repro.errors import RunFolderError
 from titan_repro.records.collect import collect, evaluations
 
@@ -14,8 +15,9 @@ from titan_repro.records.collect import collect, evaluations
 class Runs:
     """Runs that have ended, and their curves.
 
-    summaries: a row a run, the columns of summary.json and `label`: the selector's name, with the
-        choices that tell it from other runs of the same selector where there are any.
+    summaries: a row a run, the columns of `collect` and two more. `label`: the selector's name,
+        with the choices that tell it from other runs of the same selector where there are any.
+        `detail`: likewise what tells the run's setting from others of its task, model and stream.
     curves: long form: run_id, round, accuracy, loss, train_seconds, and the run's label, task,
         model, setting and seed.
     """
@@ -27,7 +29,7 @@ class Runs:
 def load_runs(folder: Path, budget: str | None = None) -> Runs:
     """Read all finished or diverged runs below `folder`, of one budget if it is named.
 
-    Raises RunFolderError if there are none.
+    A run that is there twice counts once. Raises RunFolderError if there are none.
     """
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: no such folder; allowed: a folder that titan-run wrote to")
@@ -39,11 +41,13 @@ def load_runs(folder: Path, budget: str | None = None) -> Runs:
     if len(summaries) == 0:
         what = "finished runs" if budget is None else f"finished runs of budget {budget}"
         raise RunFolderError(f"{folder}: found no {what}; titan-run with paths.runs makes them")
-    summaries = summaries.assign(label=_labels(summaries)).reset_index(drop=True)
-    columns = ["run_id", "round", "accuracy", "loss", "train_seconds"]
+    summaries = summaries.drop_duplicates("run_id").reset_index(drop=True)
+    summaries = summaries.assign(label=_labels(summaries), detail=_details(summaries))
+    points = ["run_id", "round", "accuracy", "loss", "train_seconds"]
     facts = ["run_id", "label", "selector", "task", "model", "setting", "seed"]
-    curves = evaluations(folder)[columns].merge(summaries[facts], on="run_id")
-    return Runs(summaries, curves)
+    curves = evaluations(folder)[points].drop_duplicates(["run_id", "round"])
+    readable = summaries["run_id"].isin(curves["run_id"])  # the others have been warned of
+    return Runs(summaries[readable], curves.merge(summaries[facts], on="run_id"))
 
 
 def _labels(summaries: pd.DataFrame) -> list[str]:
@@ -63,6 +67,30 @@ def _labels(summaries: pd.DataFrame) -> list[str]:
         ]
         labels.append(" ".join([selector, *telling]))
     return labels
+
+
+def _details(summaries: pd.DataFrame) -> "pd.Series[str]":
+    """Name for each run the keys of its setting that differ within its task, model and stream."""
+    details = pd.Series("", index=summaries.index)
+    columns = [name for name in map(str, summaries) if _tells_settings_apart(name)]
+    for _, family in summaries.groupby(["task", "model", "stream"]):
+        values = family[columns].astype(str)
+        for column in columns:
+            constant = (values[column].groupby(family["setting"]).nunique() == 1).all()
+            if constant and values[column].nunique() > 1:
+                key = column.removeprefix("config.")
+                details[family.index] += [f", {key} {value}" for value in values[column]]
+    return details
+
+
+def _tells_settings_apart(column: str) -> bool:
+    if not column.startswith("config."):
+        return False
+    key = column.removeprefix("config.")
+    group, _, part = key.rpartition(".")
+    if group == "":
+        return key in SETTING_KEYS and key != "rounds"  # rounds are named always
+    return group in ("model", "stream", "device") and part != "name"
 
 
 def _flatten(node: Any, prefix: str = "") -> dict[str, str]:

@@ -24,7 +24,7 @@ def table1(runs: Runs) -> str:
         rows = {row.label: row for row in compare(group, runs.curves)}
         first = group.iloc[0]
         seeds = str(group["seed"].nunique())
-        start = [first["task"], first["model"], str(first["rounds"]), seeds]
+        start = [f"{first['task']}{first['detail']}", first["model"], str(first["rounds"]), seeds]
         cost = group.groupby("label")["seconds_per_round"].mean()
         times.append(start + [_time_cell(rows, cost, name) for name in SELECTORS])
         accuracies.append(start + [_accuracy_cell(rows, name) for name in SELECTORS])
@@ -40,11 +40,11 @@ def table1(runs: Runs) -> str:
 
 def _time_cell(rows: Mapping[str, Row], cost: "pd.Series[float]", name: str) -> str:
     row = rows.get(name)
-    if row is None or "rs" not in rows:
+    if row is None or row.compared == 0:
         return "-"
     if row.arrived == 0:
         return f"> {cost[name] / cost['rs']:.2f}"
-    suffix = "" if row.arrived == row.seeds else f" ({row.arrived} of {row.seeds})"
+    suffix = "" if row.arrived == row.compared else f" ({row.arrived} of {row.compared})"
     return f"{row.time_ratio:.2f}{suffix}"
 
 

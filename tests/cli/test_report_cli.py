@@ -1,0 +1,108 @@
+"""titan-report on small real runs."""
+
+import re
+import sys
+
+import pytest
+from commands import TINY, call
+from PIL import Image
+
+from titan_repro.cli import report
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs of two selectors and two seeds, and one that diverged."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert (
+        call(
+            "-m",
+            "selector=rs,titan",
+            "seed=0,1",
+            "learning_rate=0.1",
+            *TINY,
+            f"paths.runs={folder}",
+        ).status
+        == 0
+    )
+    assert call("selector=ce", "learning_rate=1e6", *TINY, f"paths.runs={folder}").status == 0
+    return folder
+
+
+def told(capsys, *arguments):
+    """Return exit status, standard output and standard error of titan-report."""
+    status = 0
+    try:
+        report.main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        status = end.code
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_compare_prints_a_table_a_setting_and_draws_a_figure(runs, tmp_path, capsys):
+    picture = tmp_path / "new" / "comparison.png"
+    status, out, err = told(capsys, "compare", runs, "--figure", picture)
+    assert (status, err) == (0, "")
+    assert out.count("| selector ") == 2  # another learning rate is another setting
+    assert "digits, small_cnn, stream clean, 12 rounds, learning_rate 0.1; data: digits" in out
+    [ce] = re.findall(r"^\| ce .*$", out, re.MULTILINE)
+    assert "1 (1 diverged)" in ce
+    [titan] = re.findall(r"^\| titan .*$", out, re.MULTILINE)
+    assert re.match(r"\| titan +\| 2 +\| \d+\.\d\d ± \d+\.\d\d +\| ", titan)
+    assert out.rstrip().endswith(f"Figure: {picture}")
+    with Image.open(picture) as image:
+        assert min(image.size) > 500
+
+
+def test_table1(runs, capsys):
+    status, out, err = told(capsys, "table1", runs)
+    assert (status, err) == (0, "")
+    assert "Time to RS's final accuracy" in out
+    assert "| digits, learning_rate 0.1 " in out
+
+
+@pytest.mark.parametrize("command", ["compare", "table1"])
+@pytest.mark.parametrize(
+    ("prepare", "says"),
+    [
+        (lambda path: None, "no such folder"),
+        (lambda path: path.mkdir(), "found no finished runs"),
+        (lambda path: path.write_text("a file"), "no such folder"),
+    ],
+    ids=["missing", "empty", "a file"],
+)
+def test_nothing_to_report_is_one_line(tmp_path, capsys, command, prepare, says):
+    prepare(tmp_path / "runs")
+    status, out, err = told(capsys, command, tmp_path / "runs")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"titan-report: {tmp_path / 'runs'}: {says}")
+    assert err.count("\n") == 1
+
+
+def test_a_budget_without_runs_is_one_line(runs, capsys):
+    status, out, err = told(capsys, "table1", runs, "--budget", "paper")
+    assert (status, out) == (2, "")
+    assert "found no finished runs of budget paper" in err
+
+
+def test_a_figure_of_another_kind_is_refused_before_anything_is_read(tmp_path, capsys):
+    status, out, err = told(capsys, "compare", tmp_path / "none", "--figure", "picture.gif")
+    assert (status, out) == (2, "")
+    assert err == ("titan-report: --figure: found picture.gif; allowed endings: .png, .pdf, .svg\n")
+
+
+def test_a_figure_that_cannot_be_written_is_one_line(runs, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    status, _, err = told(capsys, "compare", runs, "--figure", tmp_path / "file" / "picture.png")
+    assert status == 2
+    assert "cannot be written" in err
+    assert err.count("\n") == 1
+
+
+def test_help_names_the_commands(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["titan-report", "--help"])
+    status, out, _ = told(capsys, "--help")
+    assert status == 0
+    assert "compare" in out
+    assert "table1" in out
