@@ -6,13 +6,14 @@ import os
 import pty
 import re
 import struct
+import subprocess
 import sys
 import termios
 import threading
 
 import pytest
 import yaml
-from commands import TINY, call, finish, result, run_folders, start
+from commands import TINY, TITAN_RUN, call, finish, result, run_folders, start
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from titan_repro.cli.progress import ProgressBar
@@ -227,7 +228,9 @@ def test_a_terminal_shows_round_loss_accuracy_rate_and_time_left(monkeypatch):
         assert re.match(facts, bar)
         assert len(bar) <= 80
     widest = watch(monkeypatch, 150, "selector=rs", "rounds=199", *TINY[1:])[1]
-    assert any(re.search(r" left  digits small_cnn rs seed 0 \|█+ *\|", bar) for bar in widest)
+    assert any(
+        re.search(r" left  digits small_cnn rs seed 0 \|[ ▏▎▍▌▋▊▉█]+\|", bar) for bar in widest
+    )
 
 
 def test_a_narrow_terminal_gets_a_short_bar(monkeypatch):
@@ -235,6 +238,13 @@ def test_a_narrow_terminal_gets_a_short_bar(monkeypatch):
     assert answer.status == 0
     assert lines
     assert max(map(len, lines)) <= 20
+
+
+def test_a_sweep_goes_on_when_nobody_listens_any_more(tmp_path):
+    command = f"{TITAN_RUN} -m selector=rs seed=0,1 {' '.join(TINY)} 2>&- | true; exit $PIPESTATUS"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=False, timeout=120)
+    assert done.returncode == 0
+    assert [summary_of(folder)["status"] for folder in run_folders(tmp_path)] == ["finished"] * 2
 
 
 def test_without_a_terminal_nothing_is_drawn(tmp_path):

@@ -32,7 +32,7 @@ class ProgressBar:
             bar_format=FORMAT,
             dynamic_ncols=True,
             leave=False,
-            disable=not sys.stderr.isatty(),
+            disable=sys.stderr is None or not sys.stderr.isatty(),  # None: it was closed, 2>&-
         )
 
     def round(self, result: Round) -> None:

@@ -95,10 +95,18 @@ def _run(config: "DictConfig") -> None:
     try:
         outcome = run(config, sys.argv, _observers(config))
     except InterruptedRun as stop:
-        print(_summary(stop.outcome.summary, str(stop.outcome.folder), already_there=False))
-        print("Stopped on request. The same command goes on from here.", flush=True)
+        _say(_summary(stop.outcome.summary, str(stop.outcome.folder), already_there=False))
+        _say("Stopped on request. The same command goes on from here.")
         sys.exit(128 + stop.signal)
-    print(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
+    _say(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
+
+
+def _say(text: str) -> None:
+    """Print at once. Where nobody can listen a sweep goes on in silence: its results are saved."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _which_job() -> str:
