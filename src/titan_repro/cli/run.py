@@ -6,9 +6,11 @@ is answered in one line.
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from titan_repro.errors import UserError
 
@@ -26,6 +28,7 @@ def main() -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are put into words below
     _failures.clear()
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         _compose_and_run()
     except KeyboardInterrupt:
@@ -33,8 +36,15 @@ def main() -> None:
             "titan-run: interrupted; the same command goes on from what is saved", file=sys.stderr
         )
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if _failures:
         sys.exit(max(_failures))
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """End outside of the rounds, too, with what cleans up: a launcher's workers are to end."""
+    sys.exit(128 + number)
 
 
 def _compose_and_run() -> None:
