@@ -59,7 +59,10 @@ class BareLoop:
     def _step(self, indices: list[int]) -> float:
         rows = torch.tensor(indices)
         inputs = self.task.normalise(self.task.train.inputs[rows])
-        loss = F.cross_entropy(self.network(inputs), self.task.train.labels[rows])
+        losses = F.cross_entropy(
+            self.network(inputs), self.task.train.labels[rows], reduction="none"
+        )
+        loss = losses.mean()  # in the same order as the harness, to end on the same bits
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
