@@ -38,10 +38,10 @@ demo: setup
 	$(BIN)/titan-report compare $(RUNS)/demo --figure $(RUNS)/demo/comparison.png
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: setup
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 lint: setup
 	$(BIN)/ruff check .
