@@ -199,6 +199,21 @@ def test_a_refused_configuration_leaves_no_trace(configure, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_batch_of_one_is_refused_where_batchnorm_would_have_one_value(configure, tmp_path):
+    with pytest.raises(ConfigurationError, match="batch_size: found 1; allowed with model=squee"):
+        run(configure(*TINY, "model=squeezenet", "batch_size=1"))
+    assert not (tmp_path / "runs").exists()
+    single = run(configure(*TINY, "model.norm=batch", "batch_size=1", "selector=rs"))
+    assert single.summary["rounds_done"] > 0  # small_cnn has four positions left
+
+
+def test_the_home_folder_may_be_called_by_its_sign(configure, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    outcome = run(configure(*TINY, "selector=rs", "paths.runs='~/my runs'"))
+    assert outcome.folder.is_relative_to(tmp_path / "home" / "my runs")
+    assert outcome.folder.is_dir()
+
+
 def test_a_task_without_test_samples_is_refused(configure):
     with pytest.raises(DataError, match=r"digits \(bundled\): found 0 test samples"):
         run(configure(*TINY, "task.loader.test_fraction=0.0001"))

@@ -4,6 +4,7 @@ A node with `_target_` names a class or function and its plain parameters; `cons
 Classes never receive configuration objects.
 """
 
+import copy
 import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.config import plain
@@ -65,7 +67,22 @@ def build_network(config: DictConfig) -> BlockNetwork:
             f"filter.blocks: found {config.filter.blocks}; allowed: 1 to {blocks}, the blocks of "
             f"model={config.model.name}"
         )
+    if config.batch_size == 1:
+        _check_batch_of_one(config, network)
     return network
+
+
+def _check_batch_of_one(config: DictConfig, network: BlockNetwork) -> None:
+    """Whether BatchNorm has more than one value of a channel to norm depends on the shapes."""
+    sample = torch.empty(1, *config.task.input_shape, device="meta")
+    try:
+        copy.deepcopy(network).to("meta").train()(sample)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"batch_size: found 1; allowed with model={config.model.name}, model.norm="
+            f"{config.model.norm} and task={config.task.name}: at least 2, as BatchNorm cannot "
+            "norm a single value"
+        ) from error
 
 
 def build_selector(config: DictConfig) -> Selector:
@@ -100,7 +117,7 @@ def load_task(config: DictConfig, loader: Loader, source: Source) -> Task:
     if key not in _loaded:
         cache = config.paths.cache
         _loaded.clear()
-        _loaded[key] = loader.load(source, None if cache is None else Path(cache))
+        _loaded[key] = loader.load(source, None if cache is None else Path(cache).expanduser())
     if config.executor.name == "processes":
         _loaded[key] = share_task(_loaded[key])
     task = _loaded[key]

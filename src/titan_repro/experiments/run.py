@@ -103,10 +103,10 @@ def run(
     selector = build_selector(config)
     starting = build_crew(config)
     loader = build_loader(config)
-    source = loader.locate(Path(config.paths.data))
+    source = loader.locate(Path(config.paths.data).expanduser())
     facts = identity(config, source.form, scoring=selector.scores)
     names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
-    folder = RunFolder(Path(config.paths.runs, *names))
+    folder = RunFolder(Path(config.paths.runs, *names).expanduser())
     summary = folder.completed()
     if summary is not None:
         return Outcome(folder.path, summary, already_there=True)
