@@ -1,8 +1,14 @@
 """What several tests share: one thread, a tiny task, a composed configuration."""
 
 import os
+import signal
+import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if threading.current_thread() is threading.main_thread():
+    # Whoever starts the suite in the background, as CI may, starts it with Ctrl-C ignored, and
+    # every process below inherits that; the tests of Ctrl-C need it heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
 
