@@ -138,7 +138,7 @@ RULES = (
     whole("seed", 0, 2**62),
     whole("rounds", 1),
     whole("batch_size", 1),
-    real("learning_rate", 0),
+    real("learning_rate", 0, 1e9),
     real("learning_rate_decay", 0, 1),
     whole("learning_rate_every", 1),
     whole("delay", 0, 1),
@@ -162,6 +162,8 @@ RULES = (
     whole("evaluation_samples", 1),
     Rule("checkpoint_seconds", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
     whole("device.threads", 1, 1024),
+    Rule("paths.runs", "a folder", lambda v: isinstance(v, str) and v.strip() != ""),
+    Rule("selector.name", "a name without /", lambda v: isinstance(v, str) and "/" not in v),
     one_of("executor.name", "inline", "processes"),
     real("executor.timeout_seconds", 0),
 )
@@ -178,10 +180,10 @@ def validate(config: DictConfig) -> None:
 
 def _check_sizes(config: DictConfig) -> None:
     """Candidates come out of the stream, and the batch out of the candidates."""
-    velocity, batch = config.stream.velocity, config.batch_size
+    velocity, batch = config.stream.source.velocity, config.batch_size
     candidates, source = velocity, "stream.velocity"
     if config.selector.filter is not None:
-        candidates, source = config.filter.budget, "filter.budget"
+        candidates, source = config.selector.filter.budget, "filter.budget"
         if candidates > velocity:
             raise ConfigurationError(
                 f"filter.budget: found {candidates} candidates; allowed: at most the {velocity} "
