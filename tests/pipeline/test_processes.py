@@ -187,3 +187,24 @@ def test_impossible_settings_are_refused_before_data_are_looked_for(configure, o
     config = configure("task=cifar10", "executor=processes", "paths.data=nowhere", override)
     with pytest.raises(ConfigurationError, match=message):
         run(config)
+
+
+def footprint(process):
+    """Return the private memory of a process in MB and how many descriptors it has open."""
+    return process.memory_full_info().uss / 2**20, process.num_fds()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "megabytes"), [(1_000, 8), pytest.param(10_000, 1, marks=pytest.mark.slow)]
+)
+def test_memory_and_descriptors_stay_as_they_are(executors, crew, rounds, megabytes):
+    executor = executors(crew, "selector=titan", "+model.network.width=4")
+    everyone = [psutil.Process(), *(psutil.Process(m.process.pid) for m in crew._members)]
+    for t in range(rounds):
+        if t == 500:
+            before = [footprint(process) for process in everyone]
+        executor.run(t)
+    for process, (memory, descriptors) in zip(everyone, before, strict=True):
+        now = footprint(process)
+        assert now[0] - memory < megabytes, process
+        assert now[1] == descriptors

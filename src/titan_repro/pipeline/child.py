@@ -21,7 +21,7 @@ def main() -> None:
     stage, parent, *lines = sys.argv[1:]
     _end_with(int(parent))
     # torch takes seconds to import; by now nothing can leave this process behind
-    from titan_repro.pipeline.stages import work
+    from titan_repro.pipeline.serving import work
 
     status = work(stage, *(socket.socket(fileno=int(line)) for line in lines))
     sys.stderr.flush()

@@ -8,23 +8,14 @@ Between rounds both stand still. In round t
                                          -> process 1 draws round t + 1 while they are written
 """
 
-import gc
-import socket
-import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Never
 
-import torch
 from torch import Tensor
 
-from titan_repro.errors import UserError
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.channel import Channel, Inbox, PeerGone
-from titan_repro.pipeline.child import LEFT_ALONE
-from titan_repro.pipeline.handover import receive_packed
+from titan_repro.pipeline.channel import Channel
 from titan_repro.pipeline.selector import Admitted, Selector
 from titan_repro.pipeline.tray import Layout, Tray
 from titan_repro.seeds import generator
@@ -90,10 +81,9 @@ class FilterStage:
 
     remembers = "filter"
 
-    def __init__(self, equipment: Equipment, trainer: Channel, selection: Channel) -> None:
+    def __init__(self, equipment: Equipment, _trainer: Channel, selection: Channel) -> None:
         self.equipment = equipment
         self.selector = equipment.selector
-        self._trainer = trainer
         self._selection = selection
         self._drawn: DrawnRound | None = None
         self._last = -1
@@ -172,52 +162,3 @@ def _admitted(tensors: dict[str, Tensor]) -> Admitted:
 
 Stage = FilterStage | SelectionStage
 STAGES: Mapping[str, type[Stage]] = {"filter": FilterStage, "select": SelectionStage}
-
-
-def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -> int:
-    """Be process 1 ("filter") or 2 ("select") until another process ends; return the exit status.
-
-    An exception is reported to process 3. If it is a bug, and not a UserError, its traceback is
-    printed here, as it would be with executor=inline.
-    """
-    trainer, neighbour = Channel("process 3", trainer_end), Channel("neighbour", neighbour_end)
-    try:
-        _serve(STAGES[stage], trainer, neighbour)
-    except PeerGone:
-        return LEFT_ALONE
-    except Exception as error:
-        if not isinstance(error, UserError):
-            traceback.print_exc()
-        with suppress(PeerGone):
-            trainer.send("failed", _in_one_line(error))
-        return 1
-
-
-def _serve(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Never:
-    """Handle messages for ever: the rounds', and process 3's about what is remembered."""
-    inbox = Inbox(trainer, neighbour)
-    while True:
-        _, message = inbox.next()
-        match message:
-            case ("equip",):
-                stage = _equipped(kind, trainer, neighbour)
-            case ("state",):
-                trainer.send("state", stage.selector.state_dict()[stage.remembers])
-            case ("load", state):
-                stage.selector.load_state_dict(state)
-                trainer.send("loaded")
-            case _:
-                stage.handle(*message)
-
-
-def _equipped(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Stage:
-    equipment: Equipment = receive_packed(trainer)
-    torch.set_num_threads(equipment.threads)
-    gc.freeze()  # what is here now stays: it need not be looked through again and again
-    trainer.send("ready")
-    return kind(equipment, trainer, neighbour)
-
-
-def _in_one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
