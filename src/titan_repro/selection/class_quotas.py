@@ -20,14 +20,20 @@ def class_quotas(quota: str, counts: Tensor, budget: int) -> Tensor:
     or all if there was none; the others enter through slots that these cannot fill. Both add
     up to `budget`. `global`: no class has any slot of its own, all go to the best of all.
     """
-    match quota:
-        case "per_class_proportional":
-            return largest_remainder(counts + 1, budget)
-        case "per_class_equal":
-            seen = counts > 0
-            return largest_remainder((seen | ~seen.any()).double(), budget)
-        case _:
-            return torch.zeros_like(counts, dtype=torch.int64)
+    if quota == "global":
+        return torch.zeros_like(counts, dtype=torch.int64)
+    return largest_remainder(class_masses(quota, counts), budget)
+
+
+def class_masses(quota: str, counts: Tensor) -> Tensor:
+    """Return what the slots of classes are in proportion to, (C,) float64.
+
+    quota, counts: as of `class_quotas`, but not `global`, which has no slots of classes.
+    """
+    if quota == "per_class_proportional":
+        return counts + 1
+    seen = counts > 0
+    return (seen | ~seen.any()).double()
 
 
 def largest_remainder(mass: Tensor, slots: int) -> Tensor:

@@ -9,18 +9,22 @@ from torch import Tensor
 from titan_repro.errors import ConfigurationError
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.candidate_queue import CandidateQueue, kept_samples
-from titan_repro.selection.class_quotas import QUOTAS, class_quotas
+from titan_repro.selection.class_quotas import QUOTAS, class_masses, class_quotas
 from titan_repro.selection.class_statistics import ClassStatistics
 from titan_repro.selection.coarse_scores import SCORES, coarse_scores
+from titan_repro.selection.priority_order import priority_order
 
 CPU = torch.device("cpu")
+ADAPTIVE = "adaptive"
+"""The budget that is not known before the round's candidates are scored."""
 
 
 @dataclass(frozen=True)
 class Admission:
     """What the filter made of one round.
 
-    positions: (budget,) int64, the candidates' positions in the round, ascending.
+    positions: (budget,) int64, the candidates' positions in the round, ascending; with an
+        adaptive budget (v,), all positions, the most promising first.
     class_counts: (C,) int64, this round's arrivals of each class, kept or not.
     nonfinite: () int64, arrivals whose feature was NaN or infinite.
     """
@@ -33,6 +37,9 @@ class Admission:
 class CoarseFilter:
     """Keeps the `budget` most promising samples of each round; memory does not grow with it.
 
+    With an adaptive budget it puts all samples of the round in order instead, and whoever scores
+    them says how many are candidates (`priority_order`).
+
     A round goes as follows, for samples in order of arrival, each with a feature f, the output
     of the network's first blocks, and a label y.
 
@@ -44,7 +51,8 @@ class CoarseFilter:
        (`candidate_queue`).
 
     Arguments, all named `filter.<argument>` in the configuration:
-    budget: number of candidates kept, at least 1.
+    budget: number of candidates kept, at least 1, or "adaptive". None in `self.budget` stands for
+        the latter.
     score:
         `rep`: -|f - m|^2, closeness to the class centroid.
         `div`: |f|^2 + q - 2 <f, m>, mean squared distance to the samples of the class.
@@ -64,20 +72,23 @@ class CoarseFilter:
     A sample whose feature is NaN or infinite changes no sum, is kept only for want of others,
     and is counted in `Admission.nonfinite`.
 
-    `admit` takes a round at once; `start_round` takes it sample by sample in bounded memory. Both
-    give the same candidates. Raises ConfigurationError for a value that is not allowed.
+    `admit` takes a round at once; `start_round` takes it sample by sample in bounded memory, so
+    not with an adaptive budget. Both give the same candidates. Raises ConfigurationError for a
+    value that is not allowed.
     """
 
     def __init__(
-        self, budget: int, score: str, quota: str, decay: float, *, num_classes: int
+        self, budget: int | str, score: str, quota: str, decay: float, *, num_classes: int
     ) -> None:
-        if budget < 1:
-            raise ConfigurationError(f"filter.budget: found {budget}; allowed: 1 or more")
+        if budget != ADAPTIVE and (isinstance(budget, str) or budget < 1):
+            raise ConfigurationError(
+                f"filter.budget: found {budget!r}; allowed: 1 or more, or {ADAPTIVE}"
+            )
         if not 0 < decay <= 1:
             raise ConfigurationError(f"filter.decay: found {decay}; allowed: above 0, at most 1")
         check_choice("filter.score", score, SCORES)
         check_choice("filter.quota", quota, QUOTAS)
-        self.budget = budget
+        self.budget = None if isinstance(budget, str) else budget
         self.score = score
         self.quota = quota
         self.statistics = ClassStatistics(num_classes, decay)
@@ -102,9 +113,11 @@ class CoarseFilter:
         generator: a CPU generator for this round, drawn from by `random` only.
         Nothing here waits for a GPU. Raises ValueError if v is less than the budget.
         """
+        if self.budget is None:
+            return self._all_in_order(features, labels, generator)
         if len(labels) < self.budget:
             raise ValueError(f"{self.budget} candidates cannot be kept of {len(labels)} samples")
-        quotas = self._begin(labels.device)
+        quotas = self._begin(labels.device, self.budget)
         scores, finite = self._scores(features, labels, generator)
         members = self.statistics.memberships(labels)
         kept = kept_samples(scores, finite, members, quotas, self.budget, self.both_ends)
@@ -116,9 +129,15 @@ class CoarseFilter:
     ) -> "StreamingRound":
         """Begin a round whose samples are offered one by one; see `admit` for the generator.
 
-        device: where the features will be.
+        device: where the features will be. Raises ValueError for an adaptive budget, which leaves
+        nothing to drop before the round's last sample.
         """
-        return StreamingRound(self, self._begin(device).tolist(), generator, device)
+        if self.budget is None:
+            raise ValueError(
+                "a round of an adaptive budget has no bounded buffer; allowed: admit, all at once"
+            )
+        quotas = self._begin(device, self.budget).tolist()
+        return StreamingRound(self, self.budget, quotas, generator, device)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what is remembered between rounds: the running sums of each class."""
@@ -128,9 +147,22 @@ class CoarseFilter:
         """Restore what `state_dict` returned."""
         self.statistics.load_state_dict(state)
 
-    def _begin(self, device: torch.device) -> Tensor:
+    def _begin(self, device: torch.device, budget: int) -> Tensor:
         self.statistics.start_round(device)
-        return class_quotas(self.quota, self.statistics.counts, self.budget)
+        return class_quotas(self.quota, self.statistics.counts, budget)
+
+    def _all_in_order(
+        self, features: Tensor | None, labels: Tensor, generator: torch.Generator
+    ) -> Admission:
+        """Do as `admit` with an adaptive budget; classes have their masses of before the round."""
+        self.statistics.start_round(labels.device)
+        if self.quota == "global":
+            strata, masses = torch.zeros_like(labels), self.statistics.counts.new_ones(1)
+        else:
+            strata, masses = labels, class_masses(self.quota, self.statistics.counts)
+        scores, finite = self._scores(features, labels, generator)
+        positions = priority_order(scores, finite, strata, masses, self.both_ends)
+        return Admission(positions, self.statistics.memberships(labels).sum(0), (~finite).sum())
 
     def _scores(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
@@ -156,12 +188,14 @@ class StreamingRound:
     def __init__(
         self,
         coarse_filter: CoarseFilter,
+        budget: int,
         quotas: list[int],
         generator: torch.Generator,
         device: torch.device,
     ) -> None:
-        self.queue = CandidateQueue(coarse_filter.budget, quotas, coarse_filter.both_ends)
+        self.queue = CandidateQueue(budget, quotas, coarse_filter.both_ends)
         self._filter = coarse_filter
+        self._budget = budget
         self._generator = generator
         self._device = device
         self._class_counts = [0] * len(quotas)
@@ -185,9 +219,9 @@ class StreamingRound:
     def finish(self) -> Admission:
         """Return what `CoarseFilter.admit` returns for the same samples."""
         positions = self.queue.positions()
-        if len(positions) < self._filter.budget:
+        if len(positions) < self._budget:
             raise ValueError(
-                f"{self._filter.budget} candidates cannot be kept of {len(positions)} samples"
+                f"{self._budget} candidates cannot be kept of {len(positions)} samples"
             )
         results = positions, self._class_counts, self._nonfinite
         return Admission(*(torch.tensor(result, device=self._device) for result in results))
