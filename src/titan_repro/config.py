@@ -7,7 +7,7 @@ on the network (its input, its blocks) is checked by `titan_repro.experiments.bu
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 
+from titan_repro.adaptive_config import ADAPTIVE, check_adaptive, is_adaptive
 from titan_repro.errors import ConfigurationError
 
 
@@ -59,6 +60,7 @@ class RunConfig:
     budget: Any = MISSING
     device: Any = MISSING
     executor: Any = MISSING
+    idle: Any = MISSING
     experiment: Any = None
 
     seed: int = 0
@@ -129,6 +131,11 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
+def share(key: str) -> Rule:
+    """A part of a whole."""
+    return Rule(key, "numbers from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)
+
+
 def one_of(key: str, *names: str) -> Rule:
     """One of a few words."""
     return Rule(key, ", ".join(names), lambda v: v in names)
@@ -143,9 +150,13 @@ RULES = (
     whole("learning_rate_every", 1),
     whole("delay", 0, 1),
     whole("stream.velocity", 1),
-    Rule("stream.fraction", "numbers from 0 to 1", lambda v: _number(v) and 0 <= v <= 1),
+    share("stream.fraction"),
     Rule("stream.sigma", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
-    whole("filter.budget", 1),
+    Rule(
+        "filter.budget",
+        f"whole numbers of at least 1, or {ADAPTIVE}",
+        lambda v: v == ADAPTIVE or (type(v) is int and v >= 1),
+    ),
     whole("filter.blocks", 1),
     real("filter.decay", 0, 1),
     one_of("filter.score", "rep_plus_div", "rep", "div", "rank_mix", "random"),
@@ -166,6 +177,17 @@ RULES = (
     Rule("selector.name", "a name without /", lambda v: isinstance(v, str) and "/" not in v),
     one_of("executor.name", "inline", "processes"),
     real("executor.timeout_seconds", 0),
+    *(share(f"idle.{key}") for key in ("share", "high", "low", "start")),
+    *(real(f"idle.{key}", 0) for key in ("period_seconds", "every_seconds")),
+    Rule("idle.duty", "numbers between 0 and 1", lambda v: _number(v) and 0 < v < 1),
+    real("idle.step", 0, 1),
+    whole("idle.seed", 0, 2**62),
+    Rule("idle.path", "the path of a CSV file", lambda v: isinstance(v, str) and v.strip() != ""),
+    Rule(
+        "idle.repeat_seconds",
+        "null, or finite numbers above 0",
+        lambda v: v is None or (_number(v) and v > 0),
+    ),
 )
 
 
@@ -175,6 +197,7 @@ def validate(config: DictConfig) -> None:
         rule.check(config)
     _check_sizes(config)
     _check_scoring(config)
+    check_adaptive(config)
     _check_executor(config)
 
 
@@ -182,7 +205,7 @@ def _check_sizes(config: DictConfig) -> None:
     """Candidates come out of the stream, and the batch out of the candidates."""
     velocity, batch = config.stream.source.velocity, config.batch_size
     candidates, source = velocity, "stream.velocity"
-    if config.selector.filter is not None:
+    if config.selector.filter is not None and not is_adaptive(config):
         candidates, source = config.selector.filter.budget, "filter.budget"
         if candidates > velocity:
             raise ConfigurationError(
@@ -233,13 +256,20 @@ def plain(config: Any) -> Any:
     return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
 
 
-def identity(config: DictConfig, source_form: str, *, scoring: bool) -> dict[str, Any]:
+def identity(
+    config: DictConfig,
+    source_form: str,
+    *,
+    scoring: bool,
+    budget: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return all that can change a run's result: what its folder's name is a hash of.
 
     In three parts: `seed`; `setting`, what runs must share to be compared; and `choices`, what
     the selector does. Left out: paths, logging, checkpoint intervals, the executor, and keys that
     the chosen selector does not use, so that `rs filter.budget=50` is the same run as `rs`.
-    `scoring` says whether the selector runs the network on samples at all.
+    `scoring` says whether the selector runs the network on samples at all, and `budget` what
+    decides how many candidates a round gets, if that is more than the filter's keys.
     """
     task, model, selector = (plain(config[group]) for group in ("task", "model", "selector"))
     setting = {
@@ -249,7 +279,7 @@ def identity(config: DictConfig, source_form: str, *, scoring: bool) -> dict[str
         "device": {key: config.device[key] for key in ("tensors", "threads")},
         **{key: config[key] for key in SETTING_KEYS},
     }
-    choices = {**selector, "delay": config.delay}
+    choices = {**selector, "delay": config.delay, **(budget or {})}
     if selector["filter"] is not None:
         choices |= {key: config.filter[key] for key in ("blocks", "pooling")}
     if scoring:

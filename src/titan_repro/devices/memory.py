@@ -65,15 +65,22 @@ def round_memory(
     sample = FLOAT * prod(shape)
     parameters = state_bytes(network)
     scored = min(score_at_once or size.scored, size.scored)
-    candidates = size.candidates * (sample + LABEL) if counter.coarse_filter is not None else 0
     return Memory(
         parameters=parameters,
         gradients=sum(p.numel() * p.element_size() for p in network.parameters()),
         activations=size.trained * sample + training_activations(network, shape, size.trained),
         filter=_filter_bytes(counter, filter_at_once or size.filtered) if size.filtered else 0,
-        scoring=candidates + (scored * sample + scoring_activations(network, shape, scored)),
+        scoring=_buffered(counter, size) * (sample + LABEL)
+        + (scored * sample + scoring_activations(network, shape, scored)),
         copies=parameters + size.trained * (sample + LABEL) if separate else 0,
     )
+
+
+def _buffered(counter: RoundCounter, size: RoundSize) -> int:
+    """Return how many samples the filter keeps; with an adaptive budget any may become one."""
+    if counter.coarse_filter is None:
+        return 0
+    return size.filtered if counter.coarse_filter.budget is None else size.candidates
 
 
 def state_bytes(network: BlockNetwork) -> int:

@@ -12,6 +12,7 @@ from titan_repro.devices.cost_model import (
     pipelined_cost,
     synchronisation_work,
 )
+from titan_repro.devices.idle import ALWAYS, IdleTrace
 from titan_repro.devices.memory import Memory, round_memory
 from titan_repro.devices.round_work import RoundCounter, RoundSize, RoundWork
 
@@ -35,11 +36,18 @@ class Replayed:
     memory_bytes: float
 
 
-def modelled(board: Board, counter: RoundCounter, rounds: pd.DataFrame, delay: int) -> Replayed:
+def modelled(
+    board: Board,
+    counter: RoundCounter,
+    rounds: pd.DataFrame,
+    delay: int,
+    idle: IdleTrace = ALWAYS,
+) -> Replayed:
     """Return what recorded rounds cost on a board.
 
     rounds: at least one row of rounds.parquet, in order.
     delay: of the run; with 0 there is no pipeline.
+    idle: of the run; others leave so much of a processor that selects beside training.
     """
     columns = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
     sizes, kind = np.unique(rounds[columns].to_numpy(), axis=0, return_inverse=True)  # (k, 4), (T,)
@@ -48,11 +56,16 @@ def modelled(board: Board, counter: RoundCounter, rounds: pd.DataFrame, delay: i
     pipelined = [pipelined_round(board, counter, size) for size in shapes]
     kind = kind.reshape(-1)
     chosen = pipelined if delay else inline
+    seconds = _seconds(chosen)[kind]
+    joules = np.array([cost.joules for cost in chosen])[kind]
+    if delay and board.train != board.select:
+        waits = _waits([chosen[k] for k in kind], idle)
+        seconds, joules = seconds + waits, joules + board.idle_watts * waits
     return Replayed(
         inline_seconds=float(_seconds(inline)[kind].mean()),
-        pipelined_seconds=float(_seconds(pipelined)[kind].mean()) if delay else None,
-        seconds=_running(_seconds(chosen)[kind]),
-        joules=_running(np.array([cost.joules for cost in chosen])[kind]),
+        pipelined_seconds=float(seconds.mean()) if delay else None,
+        seconds=_running(seconds),
+        joules=_running(joules),
         memory_bytes=max(
             board_memory(board, counter, size, pipelined=bool(delay)).total for size in shapes
         ),
@@ -88,6 +101,20 @@ def _work(board: Board, counter: RoundCounter, size: RoundSize) -> RoundWork:
     return counter.round(
         size, filter_at_once=board.filter_at_once, score_at_once=board.score_at_once
     )
+
+
+def _waits(rounds: list[RoundCost], idle: IdleTrace) -> np.ndarray:
+    """Return how much longer each round is because the selection processor is not all idle, (T,).
+
+    No processor does more work for it, so the energy that it adds is that of the idle board.
+    """
+    now, waits = 0.0, np.zeros(len(rounds))
+    for t, cost in enumerate(rounds):
+        selection = idle.duration(now, cost.selection_seconds)
+        alone = max(cost.train_seconds, cost.selection_seconds)
+        waits[t] = max(cost.train_seconds, selection) - alone
+        now += cost.seconds + waits[t]
+    return waits
 
 
 def _seconds(costs: list[RoundCost]) -> np.ndarray:

@@ -38,7 +38,10 @@ class RoundWork:
 
 @dataclass(frozen=True)
 class RoundSize:
-    """How many samples each stage of a round touched, as rounds.parquet records it."""
+    """How many samples each stage of a round touched, as rounds.parquet records it.
+
+    Without candidates nothing was filtered or scored, and the batch was drawn at random.
+    """
 
     filtered: int
     scored: int
@@ -136,7 +139,9 @@ class RoundCounter:
         return as_backward(total, scoring_work(self.network, self.input_shape, 1).flops)
 
     def _select(self, candidates: int, batch_size: int) -> Work:
-        """Return the work of the policy's own arithmetic."""
+        """Return the work of the policy's own arithmetic; none where a batch is drawn at random."""
+        if candidates == 0:
+            return NO_WORK
         policy, known = copy.deepcopy(self.policy), self._candidates(candidates)
         with torch.no_grad():
             return count(lambda: policy.select(known, batch_size, torch.Generator()))
@@ -184,10 +189,13 @@ def _admission_work(coarse_filter: CoarseFilter, features: Tensor) -> Work:
 def _arrival_work(coarse_filter: CoarseFilter, feature_shape: Sequence[int]) -> Work:
     """Return the work of scoring and queueing one sample on its arrival, given its feature.
 
-    On real memory, because the sample-by-sample form reads each score back.
+    On real memory, because the sample-by-sample form reads each score back. The queue is not made
+    of tensors, so how many samples it keeps, or whether it keeps all, changes nothing.
     """
     feature = torch.zeros(*feature_shape)
-    arriving = copy.deepcopy(coarse_filter).start_round(torch.Generator())
+    trial = copy.deepcopy(coarse_filter)
+    trial.budget = trial.budget or 1
+    arriving = trial.start_round(torch.Generator())
     with torch.no_grad():
         arriving.offer(feature, 0)  # the first call makes room for the sums
         return count(lambda: arriving.offer(feature, 0))

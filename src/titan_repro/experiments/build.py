@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from titan_repro.config import plain
 from titan_repro.devices.profile import check_cores
 from titan_repro.errors import ConfigurationError, DataError
+from titan_repro.experiments.candidate_budget import build_budget
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.handover import share_task
@@ -177,9 +178,11 @@ def build_executor(
     task: Task,
 ) -> Executor:
     """Build what runs the rounds: in this process, or in three if there is a crew."""
-    trainer = build_trainer(config, network)
+    trainer, stream = build_trainer(config, network), build_stream(config, task)
+    budget = build_budget(config, network, selector, stream.velocity)
     sizes = {"batch_size": config.batch_size, "seed": config.seed}
     if crew is None:
-        stream = build_stream(config, task)
-        return InlineExecutor(network, selector, stream, trainer, delay=config.delay, **sizes)
-    return ProcessesExecutor(crew, network, selector, build_stream(config, task), trainer, **sizes)
+        return InlineExecutor(
+            network, selector, stream, trainer, delay=config.delay, budget=budget, **sizes
+        )
+    return ProcessesExecutor(crew, network, selector, stream, trainer, budget=budget, **sizes)

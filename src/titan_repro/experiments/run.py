@@ -27,6 +27,7 @@ from titan_repro.experiments.build import (
     build_selector,
     load_task,
 )
+from titan_repro.experiments.candidate_budget import budget_choices
 from titan_repro.pipeline.round import Executor, Round
 from titan_repro.records.digest import weights_sha256
 from titan_repro.records.evaluations import Evaluation as EvaluationRecord
@@ -87,6 +88,7 @@ class Progress:
     peak_memory_mb: float = 0.0
     diverged: bool = False
     evaluated_at: int = -1
+    random_rounds: int = 0
 
 
 def run(
@@ -102,9 +104,10 @@ def run(
     network = build_network(config)
     selector = build_selector(config)
     starting = build_crew(config)
+    budget = budget_choices(config)
     loader = build_loader(config)
     source = loader.locate(Path(config.paths.data).expanduser())
-    facts = identity(config, source.form, scoring=selector.scores)
+    facts = identity(config, source.form, scoring=selector.scores, budget=budget)
     names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
     folder = RunFolder(Path(config.paths.runs, *names).expanduser())
     summary = folder.completed()
@@ -189,6 +192,7 @@ class _Loop:
         result = self.executor.run(progress.rounds_done)
         progress.train_seconds += time.perf_counter() - began
         progress.rounds_done += 1
+        progress.random_rounds += result.candidates == 0
         progress.diverged = not math.isfinite(result.loss)
         self.writer.append(_record(result))
         for observer in self.observers:
@@ -256,6 +260,7 @@ class _Loop:
             "seed": config.seed,
             "rounds": config.rounds,
             "rounds_done": progress.rounds_done,
+            "random_rounds": progress.random_rounds,
             "final_accuracy": None if final is None else final.accuracy,
             "final_loss": None if final is None else final.loss,
             "final_samples": None if final is None else final.samples,

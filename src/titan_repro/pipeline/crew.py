@@ -97,10 +97,13 @@ class Crew:
             waiting.remove(sender)
         self._bind()
 
-    def begin(self, t: int) -> None:
-        """Let round t begin: from now until `chosen` returns, both may read the weights."""
+    def begin(self, t: int, keep: int | None = None) -> None:
+        """Let round t begin: from now until `chosen` returns, both may read the weights.
+
+        keep: how many of the samples that the filter gives are candidates; None: all of them.
+        """
         self._doing = f"in round {t}"
-        self._send(self._members[0], "begin", t)
+        self._send(self._members[0], "begin", t, keep)
         self._round = t
 
     def chosen(self) -> tuple[Layout, Facts]:

@@ -8,18 +8,21 @@ delay", paper section 3.4); round 0 then trains a uniformly drawn batch.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget
 from titan_repro.pipeline.round import (
     STAGES,
     Round,
     Work,
     first_batch,
     load_training_state,
+    random_batch,
     samples_touched,
     to_host,
     training_state,
@@ -43,7 +46,10 @@ class InlineExecutor:
         batch_size: int,
         delay: int,
         seed: int,
+        budget: CandidateBudget = FIXED,
     ) -> None:
+        if budget.until_trained:
+            raise ValueError("one process cannot select until training is done: it trains, too")
         self.network = network
         self.selector = selector
         self.stream = stream
@@ -51,37 +57,56 @@ class InlineExecutor:
         self.batch_size = batch_size
         self.delay = delay
         self.seed = seed
+        self.budget = budget
         self.in_flight: Batch | None = None  # chosen, not yet trained; None before round 0
 
     def run(self, t: int) -> Round:
         """Run round t and return its record."""
+        keep = self.budget.candidates(t)
         times = [perf_counter()]
         arrivals = self.stream.round(t)
         times.append(perf_counter())
-        admitted = self.selector.admit(
-            self.network, self.stream, arrivals, generator(self.seed, "filter", t)
-        )
-        times.append(perf_counter())
-        candidates = self.selector.score(self.network, admitted)
-        times.append(perf_counter())
-        chosen, selection = self.selector.select(
-            admitted, candidates, self.batch_size, generator(self.seed, "selection", t)
-        )
-        times.append(perf_counter())
-        batch = self._to_train(chosen, arrivals, t)
+        if keep == 0:
+            choice = self._draw(arrivals, t, times)
+        else:
+            choice = self._choose(arrivals, t, keep, times)
+        batch = self._to_train(choice.batch, arrivals, t)
         loss = self.train(batch, t)
         times.append(perf_counter())
-        trained, (nonfinite,) = to_host(batch, loss, admitted.nonfinite + selection.nonfinite)
-        candidates_kept = len(admitted.arrivals)
-        touched = samples_touched(self.selector, len(arrivals), candidates_kept, self.batch_size)
+        trained, (nonfinite,) = to_host(batch, loss, choice.nonfinite)
+        touched = samples_touched(self.selector, len(arrivals), choice.candidates, self.batch_size)
         return Round(
             **vars(trained),
             t=t,
             learning_rate=self.trainer.schedule(t),
-            candidates=candidates_kept,
+            candidates=choice.candidates,
             nonfinite=nonfinite,
             work=Work(touched, _durations(times)),
         )
+
+    def _choose(
+        self, arrivals: Arrivals, t: int, keep: int | None, times: list[float]
+    ) -> "_Choice":
+        """Filter, score and select; note the time after each."""
+        admitted = self.selector.admit(
+            self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
+        )
+        times.append(perf_counter())
+        candidates = self.selector.score(self.network, admitted)
+        times.append(perf_counter())
+        batch, selection = self.selector.select(
+            admitted, candidates, self.batch_size, generator(self.seed, "selection", t)
+        )
+        times.append(perf_counter())
+        nonfinite = admitted.nonfinite + selection.nonfinite
+        return _Choice(batch, len(admitted.arrivals), nonfinite)
+
+    def _draw(self, arrivals: Arrivals, t: int, times: list[float]) -> "_Choice":
+        """Draw a batch at random, which is neither filtering nor scoring."""
+        times += [times[-1]] * 2
+        batch = random_batch(arrivals, self.batch_size, self.seed, t)
+        times.append(perf_counter())
+        return _Choice(batch, 0, arrivals.labels.new_zeros(()))
 
     def train(self, batch: Batch, t: int) -> Tensor:
         """Train on a batch with round t's learning rate; return its loss, ()."""
@@ -109,6 +134,15 @@ class InlineExecutor:
 
     def close(self) -> None:
         """Do nothing: no other process runs."""
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The batch that a round chose, the number of candidates and () of those without a score."""
+
+    batch: Batch
+    candidates: int
+    nonfinite: Tensor
 
 
 def _durations(times: list[float]) -> dict[str, float]:

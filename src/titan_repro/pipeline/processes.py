@@ -12,12 +12,15 @@ from typing import Any
 import torch
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import (
+    STAGES,
     Round,
     Work,
     first_batch,
     load_training_state,
+    random_batch,
     samples_touched,
     to_host,
     training_state,
@@ -25,7 +28,7 @@ from titan_repro.pipeline.round import (
 from titan_repro.pipeline.selector import Batch, Selector
 from titan_repro.pipeline.shared import shared_copies
 from titan_repro.pipeline.shared_network import SharedNetwork
-from titan_repro.pipeline.stages import Equipment
+from titan_repro.pipeline.stages import Equipment, Facts
 from titan_repro.pipeline.tray import Tray
 from titan_repro.streams.base import Stream
 from titan_repro.training import Trainer
@@ -56,6 +59,7 @@ class ProcessesExecutor:
         *,
         batch_size: int,
         seed: int,
+        budget: CandidateBudget = FIXED,
     ) -> None:
         self.network = network
         self.selector = selector
@@ -63,10 +67,12 @@ class ProcessesExecutor:
         self.trainer = trainer
         self.batch_size = batch_size
         self.seed = seed
+        self.budget = budget
         self.in_flight: Batch | None = None  # chosen, not yet trained; None before round 0
         self._crew = crew
         self._shared = SharedNetwork(network)
         self._batches = _batch_tray(batch_size)
+        self._trained, filtered = shared_copies("progress", [torch.tensor(-1)] * 2)
         crew.equip(
             Equipment(
                 network=self._shared.reader,
@@ -74,7 +80,9 @@ class ProcessesExecutor:
                 stream=stream,
                 candidates=_candidate_tray(stream, selector.classes),
                 batches=self._batches,
-                filtered=shared_copies("progress", [torch.tensor(-1)])[0],
+                filtered=filtered,
+                trained=self._trained,
+                until_trained=budget.until_trained,
                 batch_size=batch_size,
                 seed=seed,
                 threads=crew.threads,
@@ -83,18 +91,21 @@ class ProcessesExecutor:
 
     def run(self, t: int) -> Round:
         """Run round t and return its record."""
-        self._crew.begin(t)
+        keep = self.budget.candidates(t)
+        if keep != 0:
+            self._crew.begin(t, keep)
         times = [perf_counter()]
         batch = self.in_flight or first_batch(self.stream.round(t), self.batch_size, self.seed)
         inputs = self.stream.inputs(batch.arrivals)
         loss = self.trainer.gradients(inputs, batch.arrivals.labels, batch.weights)
         trained, _ = to_host(batch, loss)
+        self._trained.fill_(t)
         times.append(perf_counter())
-        layout, facts = self._crew.chosen()  # the fence: nobody reads w_t any more
+        chosen, facts = self._draw(t) if keep == 0 else self._chosen()
         times.append(perf_counter())
         self.trainer.update(t)
         self._shared.publish()
-        self.in_flight = Batch.of(self._batches.take(layout))
+        self.in_flight = chosen
         times.append(perf_counter())
         training = times[1] - times[0] + times[3] - times[2]
         touched = samples_touched(self.selector, facts.streamed, facts.candidates, self.batch_size)
@@ -106,6 +117,21 @@ class ProcessesExecutor:
             nonfinite=facts.nonfinite,
             work=Work(touched, {**facts.seconds, "train": training}, times[2] - times[1]),
         )
+
+    def _chosen(self) -> tuple[Batch, Facts]:
+        """Wait for the batch that process 2 chooses: the fence, nobody reads w_t any more."""
+        layout, facts = self._crew.chosen()
+        return Batch.of(self._batches.take(layout)), facts
+
+    def _draw(self, t: int) -> tuple[Batch, Facts]:
+        """Draw a batch at random, for which nobody needs to be asked."""
+        times = [perf_counter()]
+        arrivals = self.stream.round(t)
+        times.append(perf_counter())
+        batch = random_batch(arrivals, self.batch_size, self.seed, t)
+        times.append(perf_counter())
+        seconds = {"stream": times[1] - times[0], "select": times[2] - times[1]}
+        return batch, Facts(len(arrivals), 0, 0, {**dict.fromkeys(STAGES, 0.0), **seconds})
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimiser, filter and policy memory and the batch in flight."""

@@ -10,7 +10,8 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.selector import Batch, Selector
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Needs
+from titan_repro.selection.base import Candidates, Needs
+from titan_repro.selection.uniform import UniformSampling
 from titan_repro.streams.base import Arrivals
 from titan_repro.training import Trainer
 
@@ -54,7 +55,7 @@ class Round(Trained):
     """One round's result on the host: what it trained, and about the selection during it.
 
     learning_rate: of this round's step.
-    candidates, nonfinite: of this round's selection.
+    candidates, nonfinite: of this round's selection; no candidates: it was drawn at random.
     """
 
     t: int
@@ -98,7 +99,7 @@ def samples_touched(selector: Selector, arrived: int, candidates: int, size: int
     """Return how many samples each stage of a round touches, for `Work`."""
     return {
         "streamed": arrived,
-        "filtered": 0 if selector.filter is None else arrived,
+        "filtered": 0 if selector.filter is None or candidates == 0 else arrived,
         "scored": 0 if selector.policy.needs in (Needs.NOTHING, Needs.INPUTS) else candidates,
         "trained": size,
     }
@@ -111,6 +112,13 @@ def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
     positions = order[:size].to(device)
     weights = torch.ones(size, device=device)
     return Batch(arrivals.take(positions), weights, weights * (size / len(arrivals)))
+
+
+def random_batch(arrivals: Arrivals, size: int, seed: int, t: int) -> Batch:
+    """Draw the batch of a round that leaves no time to select: the one that `rs` would draw."""
+    known = Candidates(arrivals.labels, stream_counts=arrivals.labels.new_zeros(0))
+    drawn = UniformSampling().select(known, size, generator(seed, "selection", t))
+    return Batch(arrivals.take(drawn.indices), drawn.weights, drawn.probabilities)
 
 
 def training_state(

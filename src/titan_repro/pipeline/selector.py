@@ -85,16 +85,24 @@ class Selector:
 
     @torch.no_grad()
     def admit(
-        self, network: BlockNetwork, stream: Stream, arrivals: Arrivals, draws: torch.Generator
+        self,
+        network: BlockNetwork,
+        stream: Stream,
+        arrivals: Arrivals,
+        draws: torch.Generator,
+        keep: int | None = None,
     ) -> Admitted:
-        """Filter a round's arrivals to the candidate set; without a filter all are candidates."""
+        """Filter a round's arrivals to the candidate set; without a filter all are candidates.
+
+        keep: how many of the samples that the filter gives; None: all of them.
+        """
         if self.filter is None:
             inputs = stream.inputs(arrivals) if self.reads_inputs else None
             counts = membership(arrivals.labels, self.classes).sum(dim=0)
             return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
         inputs = stream.inputs(arrivals)
         admission = self.filter.admit(self._features(network, inputs), arrivals.labels, draws)
-        kept = admission.positions
+        kept = admission.positions[:keep]
         return Admitted(
             arrivals.take(kept), admission.class_counts, inputs[kept], admission.nonfinite
         )

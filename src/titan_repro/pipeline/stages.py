@@ -6,6 +6,8 @@ Between rounds both stand still. In round t
     process 1 sends `candidates of t`    -> process 2 scores with w_t and selects
     process 2 sends `chosen in t`        -> process 3 may write the weights: nobody reads w_t now
                                          -> process 1 draws round t + 1 while they are written
+
+With a candidate budget that is measured, process 2 scores on until process 3 has its gradients.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from time import perf_counter
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.pipeline.anytime_scoring import score_while
 from titan_repro.pipeline.channel import Channel
 from titan_repro.pipeline.selector import Admitted, Selector
 from titan_repro.pipeline.tray import Layout, Tray
@@ -28,6 +31,8 @@ class Equipment:
 
     candidates: from process 1 to 2. batches: from process 2 to 3.
     filtered: (1,) int64, the last round that process 1 is done with, for the watchdog.
+    trained: (1,) int64, the last round whose gradients process 3 has computed.
+    until_trained: whether process 2 scores until then, and not a number of candidates.
     """
 
     network: BlockNetwork
@@ -36,6 +41,8 @@ class Equipment:
     candidates: Tray
     batches: Tray
     filtered: Tensor
+    trained: Tensor
+    until_trained: bool
     batch_size: int
     seed: int
     threads: int
@@ -88,19 +95,19 @@ class FilterStage:
         self._drawn: DrawnRound | None = None
         self._last = -1
 
-    def handle(self, kind: str, t: int) -> None:
+    def handle(self, kind: str, t: int, keep: int | None = None) -> None:
         """Filter the round that begins, or draw the next one once a round's batch is chosen."""
         if kind == "begin":
-            self._filter(t)
+            self._filter(t, keep)
         elif t >= self._last:  # "chosen"; older news is overtaken by the round that began since
             self._drawn = self._draw(t + 1)
 
-    def _filter(self, t: int) -> None:
+    def _filter(self, t: int, keep: int | None) -> None:
         kit, self._last = self.equipment, t
         drawn = self._drawn if self._drawn is not None and self._drawn.t == t else self._draw(t)
         began = perf_counter()
         admitted = self.selector.admit(
-            kit.network, drawn, drawn.arrivals, generator(kit.seed, "filter", t)
+            kit.network, drawn, drawn.arrivals, generator(kit.seed, "filter", t), keep
         )
         layout = kit.candidates.put(**_candidates(admitted))
         seconds = {
@@ -131,7 +138,12 @@ class SelectionStage:
         """Score the candidates that have come and choose a batch."""
         kit, times = self.equipment, [perf_counter()]
         admitted = _admitted(kit.candidates.take(layout))
-        candidates = self.selector.score(kit.network, admitted)
+        if kit.until_trained:
+            admitted, candidates = score_while(
+                lambda: kit.trained.item() < t, self.selector, kit.network, admitted, kit.batch_size
+            )
+        else:
+            candidates = self.selector.score(kit.network, admitted)
         times.append(perf_counter())
         chosen, selection = self.selector.select(
             admitted, candidates, kit.batch_size, generator(kit.seed, "selection", t)

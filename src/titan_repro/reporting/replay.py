@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from titan_repro.adaptive_config import ADAPTIVE
 from titan_repro.devices.cost_model import Board
+from titan_repro.devices.idle import ALWAYS, IdleTrace, read_idle
 from titan_repro.devices.modelled_run import Replayed, modelled
 from titan_repro.devices.round_work import RoundCounter
 from titan_repro.errors import ConfigurationError
@@ -55,7 +57,8 @@ class Replay:
         if self.device.board is None:
             _check_measured_here(self.device, config, folder)
             return _measured(folder, summary)
-        return modelled(self.device.board, self._counter(config), folder.rounds(), config["delay"])
+        counter, rounds = self._counter(config), folder.rounds()
+        return modelled(self.device.board, counter, rounds, config["delay"], _idle(config))
 
     def _counter(self, config: Config) -> RoundCounter:
         deciding = {
@@ -94,6 +97,14 @@ def _check_measured_here(device: Device, config: Config, folder: RunFolder) -> N
             f"device: found {device.name}, whose clock is measured, for {folder.path}, which was "
             f"made with device={config['device']['name']}; allowed: that one, or a modelled device"
         )
+
+
+def _idle(config: Config) -> IdleTrace:
+    """Return the idle trace of a run that adapted to it; others knew of none."""
+    coarse_filter = config["selector"]["filter"]
+    if coarse_filter is None or coarse_filter.get("budget") != ADAPTIVE:
+        return ALWAYS
+    return read_idle(config["idle"]["trace"])
 
 
 def _read_config(folder: RunFolder) -> Config:
