@@ -10,6 +10,7 @@ from titan_repro.experiments.build import (
     build_trainer,
     load_task,
 )
+from titan_repro.experiments.candidate_budget import build_budget
 from titan_repro.pipeline.inline import InlineExecutor
 
 
@@ -19,15 +20,17 @@ def build(configure, tmp_path):
         config = configure("task=digits", "model=small_cnn", *overrides)
         loader = build_loader(config)
         task = load_task(config, loader, loader.locate(tmp_path))
-        network = build_network(config)
+        network, selector = build_network(config), build_selector(config)
+        stream = build_stream(config, task)
         return InlineExecutor(
             network,
-            build_selector(config),
-            build_stream(config, task),
+            selector,
+            stream,
             build_trainer(config, network),
             batch_size=config.batch_size,
             delay=config.delay,
             seed=config.seed,
+            budget=build_budget(config, network, selector, stream.velocity),
         )
 
     return built

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from titan_repro.pipeline.candidate_budget import Measured
 from titan_repro.pipeline.inline import first_batch
 from titan_repro.seeds import generator
 
@@ -136,3 +137,72 @@ def test_work_counts_say_what_each_stage_touched(build):
         "scored": 30,
         "trained": 10,
     }
+
+
+ADAPTIVE = ("filter.budget=adaptive", "device=jetson_nano", "device.modelled.filter_at_once=null")
+
+
+def test_candidates_are_the_first_of_the_priority_order(build):
+    executor = build(*ADAPTIVE, "device.modelled.processors.cpu.launch_us=1000")
+    before = copy.deepcopy(executor)
+    number = executor.budget.candidates(0)
+    assert 10 < number < 100
+    arrivals = before.stream.round(0)
+    features = before.network.features(before.stream.inputs(arrivals), 1)
+    order = before.selector.filter.admit(features, arrivals.labels, generator(0, "filter", 0))
+    result = executor.run(0)
+    assert result.candidates == number
+    assert result.work.samples == {
+        "streamed": 100,
+        "filtered": 100,
+        "scored": number,
+        "trained": 10,
+    }
+    chosen = set(executor.in_flight.arrivals.indices.tolist())
+    assert chosen <= set(arrivals.indices[order.positions[:number]].tolist())
+
+
+def test_without_idle_time_titan_is_random_selection(build):
+    busy = build(*ADAPTIVE, "idle=constant", "idle.share=0")
+    random = build("selector=rs", "delay=1")
+    statistics = busy.selector.filter.state_dict()
+    for t in range(4):
+        mine, its = busy.run(t), random.run(t)
+        for fact in ("loss", "indices", "weights", "probabilities", "labels", "noisy"):
+            assert getattr(mine, fact) == getattr(its, fact)
+        assert mine.weights == [1.0] * 10
+        assert mine.probabilities == pytest.approx([0.1] * 10)
+        assert (mine.candidates, mine.nonfinite) == (0, 0)
+        assert mine.work.samples == {"streamed": 100, "filtered": 0, "scored": 0, "trained": 10}
+        assert mine.work.seconds["filter"] == mine.work.seconds["score"] == 0
+    assert_same(weights(busy), weights(random))
+    assert_same(statistics, busy.selector.filter.state_dict())
+
+
+def test_a_round_without_idle_time_between_others_is_drawn_at_random(build):
+    wave = ("idle=square_wave", "idle.low=0", "idle.period_seconds=0.5")
+    executor = build(*ADAPTIVE, *wave, "device.modelled.processors.cpu.launch_us=1000")
+    random = build("selector=rs")
+    numbers = [executor.budget.candidates(t) for t in range(20)]
+    assert 0 in numbers
+    assert max(numbers) > 10
+    results = [executor.run(t) for t in range(20)]
+    assert [result.candidates for result in results] == numbers
+    for t in range(19):
+        if numbers[t] == 0:
+            assert results[t + 1].indices == random.run(t).indices
+
+
+def test_one_process_cannot_measure_how_long_it_trains_beside_itself(build):
+    executor = build("selector=titan")
+    with pytest.raises(ValueError, match="one process cannot select until training is done"):
+        type(executor)(
+            executor.network,
+            executor.selector,
+            executor.stream,
+            executor.trainer,
+            batch_size=10,
+            delay=1,
+            seed=0,
+            budget=Measured(),
+        )

@@ -26,6 +26,8 @@ from titan_repro.pipeline.round import to_host
         ["selector=titan", "model.norm=batch", "scoring_norm=batch", "class_importance=ema"],
         ["selector=titan", "sampling=without_replacement", "weighting=unbiased"],
         ["selector=titan", "stream=label_noise"],
+        ["selector=titan", "filter.budget=adaptive", "device=jetson_nano"],
+        ["filter.budget=adaptive", "device=jetson_nano", "idle=constant", "idle.share=0"],
     ],
     ids=" ".join,
 )

@@ -21,6 +21,11 @@ from titan_repro.records.digest import weights_sha256
 from titan_repro.tasks.base import Split, Task
 
 ROUNDS = 6
+ADAPTIVE = (
+    "selector=titan filter.budget=adaptive device=jetson_nano device.modelled.filter_at_once=null "
+    "device.modelled.processors.cpu.launch_us=1000"
+)
+"""About 30 candidates where the processor is idle; training is slow enough for them."""
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,11 @@ def assert_same(first, second):
         "selector=camel delay=1",
         "selector=hl delay=1 stream=imbalanced",
         "selector=rs delay=1 model.norm=batch",
+        f"{ADAPTIVE}",
+        f"{ADAPTIVE} idle=square_wave idle.period_seconds=0.15 idle.low=0 class_importance=ema",
+        f"{ADAPTIVE} idle=random_walk idle.every_seconds=0.02 model.norm=batch",
+        f"{ADAPTIVE} idle=constant idle.share=0",
+        f"{ADAPTIVE} gradient=full filter.score=rank_mix",
     ],
 )
 def test_both_executors_give_the_same_bits(executors, crew, overrides):
@@ -135,6 +145,25 @@ def test_a_state_passes_from_either_executor_to_the_other(executors, crew):
     second = executors(None, *overrides)
     second.load_state_dict(through_a_file(first.state_dict()))
     begun += [facts(second.run(t)) for t in range(3, 6)]
+    third = executors(crew, *overrides)
+    third.load_state_dict(through_a_file(second.state_dict()))
+    begun += [facts(third.run(t)) for t in range(6, 9)]
+    assert begun == expected
+    assert_same(straight.state_dict(), third.state_dict())
+
+
+def test_a_run_with_idle_time_that_changes_goes_on_in_either_executor(executors, crew):
+    wave = "idle=square_wave idle.period_seconds=0.2 idle.low=0"
+    overrides = (*ADAPTIVE.split(), *wave.split())
+    straight = executors(None, *overrides)
+    expected = [facts(straight.run(t)) for t in range(9)]
+    assert len({result["candidates"] for result in expected}) > 2
+    assert 0 in {result["candidates"] for result in expected}
+    first = executors(crew, *overrides)
+    begun = [facts(first.run(t)) for t in range(4)]
+    second = executors(None, *overrides)
+    second.load_state_dict(through_a_file(first.state_dict()))
+    begun += [facts(second.run(t)) for t in range(4, 6)]
     third = executors(crew, *overrides)
     third.load_state_dict(through_a_file(second.state_dict()))
     begun += [facts(third.run(t)) for t in range(6, 9)]
@@ -208,3 +237,42 @@ def test_memory_and_descriptors_stay_as_they_are(executors, crew, rounds, megaby
         now = footprint(process)
         assert now[0] - memory < megabytes, process
         assert now[1] == descriptors
+
+
+# Candidates that are scored until training is done, on the wall's clock.
+
+MEASURED = ("selector=titan", "filter.budget=adaptive", "device=host", "executor=processes")
+
+
+def measured(executor, t):
+    """Run round t; return its number of candidates, having checked what is said of them."""
+    arrived = set(executor.stream.round(t).indices.tolist())
+    result = executor.run(t)
+    touched = result.work.samples
+    assert (touched["filtered"], touched["scored"]) == (100, result.candidates)
+    assert 10 <= result.candidates <= 100
+    assert set(executor.in_flight.arrivals.indices.tolist()) <= arrived
+    return result.candidates
+
+
+def test_when_training_is_done_scoring_ends_with_the_batch(executors, crew):
+    executor = executors(crew, *MEASURED)
+    executor._trained.fill_(10)  # of all rounds below, before they begin
+    executor._trained = torch.tensor(0)
+    assert [measured(executor, t) for t in range(4)] == [10] * 4
+
+
+def test_all_samples_are_scored_where_training_takes_long_enough(executors, crew, monkeypatch):
+    executor = executors(crew, *MEASURED)
+    compute = executor.trainer.gradients
+    in_round_1 = []
+
+    def slowly(*batch):
+        if in_round_1:
+            time.sleep(3)
+        return compute(*batch)
+
+    monkeypatch.setattr(executor.trainer, "gradients", slowly)
+    measured(executor, 0)
+    in_round_1.append(True)
+    assert measured(executor, 1) == 100

@@ -31,7 +31,7 @@ def budget_choices(config: DictConfig) -> dict[str, Any]:
     board, node = plain(config.device.modelled), plain(config.idle.trace)
     read_board(board)
     trace = read_idle(node)
-    idle = {"trace": node.pop("_target_"), **node}
+    idle = {"trace": node.pop("_target_").removeprefix("titan_repro.devices."), **node}
     if "path" in idle:
         idle["path"] = run_id({"begins": trace.begins, "shares": trace.shares})
     return {"clock": f"{config.device.name} {run_id(board)}", "idle": idle}
