@@ -10,6 +10,7 @@ from titan_repro.conf_path import conf_dir
 from titan_repro.config import RULES, identity, validate
 from titan_repro.errors import ConfigurationError
 from titan_repro.experiments.build import build_network, build_selector
+from titan_repro.records.identity import run_id
 
 BAD_VALUES = [
     ("seed=-1", "seed", "-1"),
@@ -26,6 +27,7 @@ BAD_VALUES = [
     ("stream.velocity=0", "stream.velocity", "0"),
     ("stream.velocity=12.5", "stream.velocity", "12.5"),
     ("filter.budget=many", "filter.budget", "many"),
+    ("filter.budget=Adaptive", "filter.budget", "or adaptive"),
     ("filter.blocks=0", "filter.blocks", "0"),
     ("filter.decay=0", "filter.decay", "0"),
     ("filter.score=best", "filter.score", "rep_plus_div"),
@@ -39,19 +41,35 @@ BAD_VALUES = [
     ("model.norm=layer", "model.norm", "group"),
     ("evaluate_every=0", "evaluate_every", "0"),
     ("checkpoint_seconds=-1", "checkpoint_seconds", "-1"),
+    ("idle=constant idle.share=1.5", "idle.share", "1.5"),
+    ("idle=constant idle.share=half", "idle.share", "half"),
+    ("idle=square_wave idle.period_seconds=0", "idle.period_seconds", "0"),
+    ("idle=square_wave idle.high=2", "idle.high", "2"),
+    ("idle=square_wave idle.low=-0.1", "idle.low", "-0.1"),
+    ("idle=square_wave idle.duty=1", "idle.duty", "1"),
+    ("idle=random_walk idle.step=0", "idle.step", "0"),
+    ("idle=random_walk idle.every_seconds=inf", "idle.every_seconds", "inf"),
+    ("idle=random_walk idle.start=nan", "idle.start", "nan"),
+    ("idle=random_walk idle.seed=0.5", "idle.seed", "0.5"),
+    ("idle=csv", "idle.path", "None"),
+    ("idle=csv idle.path=a.csv idle.repeat_seconds=0", "idle.repeat_seconds", "0"),
 ]
 
 
 @pytest.mark.parametrize(("override", "key", "mentioned"), BAD_VALUES)
 def test_a_wrong_value_names_key_value_and_what_is_allowed(configure, override, key, mentioned):
+    words = [override] if "'" in override else override.split()
     with pytest.raises(ConfigurationError) as caught:
-        validate(configure(override))
+        validate(configure(*words))
     message = str(caught.value)
     assert message.startswith(f"{key}: found ")
     assert mentioned in message
     assert "allowed: " in message
     assert "\n" not in message
 
+
+MODELLED = ["filter.budget=adaptive", "device=jetson_nano"]
+MEASURED = ["filter.budget=adaptive", "executor=processes"]
 
 IMPOSSIBLE = [
     (["stream.velocity=20"], "filter.budget: found 30"),
@@ -65,6 +83,17 @@ IMPOSSIBLE = [
     (["task=cifar10", "model=mlp"], "model: mlp"),
     (["task=dsads", "model=mobilenet"], "model: mobilenet"),
     (["model=mlp", "task=dsads", "model.norm=batch"], "model: mlp"),
+    (["filter.budget=adaptive"], "filter.budget: found adaptive with executor=inline"),
+    (["filter.budget=adaptive", "device=cuda"], "filter.budget: found adaptive with executor="),
+    ([*MODELLED, "delay=0"], "delay: found 0 with filter.budget=adaptive"),
+    ([*MEASURED, "delay=0"], "delay: found 0 with filter.budget=adaptive"),
+    ([*MODELLED, "scoring_norm=batch"], "scoring_norm: found batch with filter.budget=adaptive"),
+    ([*MEASURED, "gradient=full"], "gradient: found full with filter.budget=adaptive"),
+    ([*MODELLED, "device.modelled.select=cpu"], "device.modelled.select: found cpu, which trains"),
+    ([*MODELLED, "stream.velocity=9"], "batch_size: found 10; allowed: at most the 9"),
+    (["idle=square_wave"], "idle: found square_wave; allowed: always"),
+    (["idle=square_wave", "device=jetson_nano"], "idle: found square_wave; allowed: always"),
+    ([*MEASURED, "idle=constant"], "idle: found constant; allowed: always"),
 ]
 
 
@@ -86,6 +115,20 @@ def test_filter_blocks_do_not_matter_without_a_filter(configure):
     config = configure("selector=rs", "filter.blocks=40", "filter.budget=500")
     validate(config)
     build_network(config)
+
+
+@pytest.mark.parametrize(
+    "overrides", [MODELLED, [*MODELLED, "gradient=full"], [*MODELLED, "idle=random_walk"], MEASURED]
+)
+def test_adaptive_budgets_are_possible_on_a_modelled_clock_and_beside_training(
+    configure, overrides
+):
+    check_without_data(configure(*overrides))
+
+
+@pytest.mark.parametrize("selector", ["rs", "cis", "ll"])
+def test_budget_and_idle_time_do_not_matter_without_a_filter(configure, selector):
+    check_without_data(configure(f"selector={selector}", "filter.budget=adaptive", "idle=constant"))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.key)
@@ -112,6 +155,7 @@ def test_every_selector_file_builds(configure, selector):
         *(("model", name, "network") for name in names("model")),
         *(("task", name, "loader") for name in names("task")),
         *(("stream", name, "source") for name in names("stream")),
+        *(("idle", name, "trace") for name in names("idle")),
     ],
 )
 def test_every_target_takes_its_files_parameters(configure, group, name, node):
@@ -122,6 +166,7 @@ def test_every_target_takes_its_files_parameters(configure, group, name, node):
         "model": {"input_shape": (), "num_classes": 2},
         "task": {},
         "stream": {"task": None, "seed": 0},
+        "idle": {},
     }[group]
     inspect.signature(target).bind(**parameters, **extra)
     assert config[group].name == name
@@ -142,7 +187,7 @@ def test_every_run_of_an_experiment_is_valid(configure, experiment):
 
 @pytest.mark.parametrize(
     "group",
-    ["task", "model", "selector", "stream", "budget", "device", "executor", "experiment"],
+    ["task", "model", "selector", "stream", "budget", "device", "executor", "idle", "experiment"],
 )
 def test_every_file_names_the_command_that_runs_it(group):
     for path in (conf_dir() / group).glob("*.yaml"):
@@ -164,8 +209,17 @@ def test_identity_leaves_out_what_cannot_change_a_result(configure):
         "filter.budget=50",
         "class_importance=plugin",
         "scoring_norm=batch",
+        "filter.budget=adaptive",
+        "idle=constant",
     ):
         assert facts(override) == same, override
+
+
+def test_run_folders_of_before_keep_their_names(configure):
+    """Titan's and random selection's runs on the default task, as they were named at first."""
+    titan = identity(configure("selector=titan"), "bundled", scoring=True)
+    random = identity(configure("selector=rs"), "bundled", scoring=False)
+    assert (run_id(titan), run_id(random)) == ("31207985f1cf", "02c41b0fb72d")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,22 @@ def test_memory_of_random_selection_and_of_titan():
     assert ours.activations == plain.activations
 
 
+def test_an_adaptive_filter_keeps_all_samples_as_any_may_become_a_candidate():
+    def scoring(budget, size):
+        rounds = RoundCounter(
+            perceptron(),
+            CoarseFilter(budget, "rep", "global", 1.0, num_classes=5),
+            ClassifiedImportanceSampling(),
+            input_shape=(900,),
+        )
+        memory = round_memory(rounds, size, filter_at_once=1, score_at_once=1, separate=True)
+        return memory.scoring
+
+    size, sample = RoundSize(100, 30, 30, 10), 900 * FLOAT + LABEL
+    assert scoring("adaptive", size) - scoring(30, size) == 70 * sample
+    assert scoring("adaptive", RoundSize(0, 0, 0, 10)) == 0
+
+
 def test_weights_shared_in_place_are_not_copied():
     rounds = RoundCounter(
         perceptron(),

@@ -73,6 +73,25 @@ def test_samples_that_arrive_one_by_one_cost_a_hundred_small_passes(titan):
     assert single.filter.flops >= 100 * features.flops
 
 
+def test_an_adaptive_filter_costs_on_arrival_what_any_does():
+    adaptive = counter(
+        ClassifiedImportanceSampling(),
+        CoarseFilter("adaptive", "rep", "per_class_proportional", 1.0, num_classes=10),
+    )
+    fixed = counter(ClassifiedImportanceSampling(), coarse("rep"))
+    assert adaptive.filter(100, 1) == fixed.filter(100, 1)
+    ranked = adaptive.filter(100, None)
+    assert ranked.flops == fixed.filter(100, None).flops
+    assert ranked.launches > shallow_work(adaptive.network, SHAPE, 1, 100).launches
+
+
+def test_a_batch_drawn_at_random_costs_training_alone(titan):
+    for sizes in (AS_THEY_ARRIVE, ALL_AT_ONCE):
+        work = titan.round(RoundSize(0, 0, 0, 10), **sizes)
+        assert work.filter == work.score == work.select == NO_WORK
+        assert work.train == titan.round(SIZE, **sizes).train
+
+
 def test_more_blocks_cost_more():
     shallow, deep = (
         counter(ClassifiedImportanceSampling(), coarse(), blocks=n).filter(100, 1) for n in (1, 3)

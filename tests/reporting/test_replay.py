@@ -9,9 +9,17 @@ import pandas as pd
 import pytest
 
 from titan_repro.cli.report import _count_rounds, _device, main
-from titan_repro.devices.cost_model import inline_cost, pipelined_cost, synchronisation_work
-from titan_repro.devices.modelled_run import Replayed, modelled
+from titan_repro.devices.cost_model import (
+    RoundCost,
+    inline_cost,
+    pipelined_cost,
+    synchronisation_work,
+)
+from titan_repro.devices.modelled_run import Replayed, modelled, pipelined_round
 from titan_repro.devices.round_work import RoundCounter, RoundSize
+from titan_repro.experiments.build import build_network, build_selector
+from titan_repro.experiments.candidate_budget import build_budget
+from titan_repro.experiments.counter import build_counter
 from titan_repro.experiments.run import run
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.records.run_folder import RunFolder
@@ -145,6 +153,76 @@ def test_rounds_that_differ_are_charged_each_for_itself():
         sum(inline_cost(board, work).seconds for work in works) / 5
     )
     assert costs[0].seconds > costs[1].seconds
+
+
+# Runs of an adaptive budget.
+
+SLOW = ["device=jetson_nano", "device.modelled.filter_at_once=null"]
+SLOW += ["device.modelled.processors.cpu.launch_us=1000"]
+"""Training that leaves time for about 30 candidates."""
+
+
+def adaptive(configure, tmp_path, *overrides: str) -> tuple[RunFolder, Replayed, list[RoundCost]]:
+    """Run with an adaptive budget and replay it on the same board."""
+    tiny = ("task=digits", "model=small_cnn", "filter.budget=adaptive", "rounds=25")
+    config = configure(*tiny, *SLOW, *overrides)
+    folder = RunFolder(run(config).folder)
+    board, counter = _device(SLOW).board, build_counter(config)
+    assert board is not None
+    columns = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
+    sizes = [RoundSize(*map(int, row)) for row in folder.rounds()[columns].to_numpy()]
+    costs = [pipelined_round(board, counter, size) for size in sizes]
+    return folder, replay(tmp_path / "runs", SLOW)["titan"], costs
+
+
+def test_with_an_idle_processor_selection_is_never_what_takes_longer(configure, tmp_path):
+    folder, replayed, costs = adaptive(configure, tmp_path)
+    assert set(folder.rounds()["candidates"]) == {29}
+    assert all(cost.selection_seconds <= cost.train_seconds for cost in costs)
+    assert np.diff(replayed.seconds) == pytest.approx(
+        [cost.train_seconds + cost.synchronisation_seconds for cost in costs]
+    )
+
+
+def test_too_little_time_for_a_batch_is_the_exception(configure, tmp_path):
+    fast = "device.modelled.processors.cpu.launch_us=1"
+    folder, _, costs = adaptive(configure, tmp_path, fast)
+    assert set(folder.rounds()["candidates"]) == {10}
+    fast_board = _device([*SLOW, fast]).board
+    assert fast_board is not None
+    train = fast_board.processors[fast_board.train].seconds(
+        build_counter(configure("task=digits", "model=small_cnn")).train(10)
+    )
+    assert all(cost.selection_seconds > train for cost in costs)
+
+
+def test_a_replay_has_the_clock_that_the_budget_went_by(configure, tmp_path):
+    wave = ("idle=square_wave", "idle.period_seconds=0.3", "idle.low=0")
+    folder, replayed, costs = adaptive(configure, tmp_path, *wave)
+    counts = folder.rounds()["candidates"]
+    assert {0, 10, 29} <= set(counts)
+    config = configure("task=digits", "model=small_cnn", "filter.budget=adaptive", *SLOW, *wave)
+    budget = build_budget(config, build_network(config), build_selector(config), 100)
+    assert [budget.candidates(t) for t in range(25)] == counts.tolist()
+    assert replayed.seconds == pytest.approx([budget.begins(t) for t in range(26)])
+    longer = np.diff(replayed.seconds) - [cost.seconds for cost in costs]
+    assert longer.max() > 0.01  # training waited for a batch
+    assert longer.min() == pytest.approx(0, abs=1e-12)
+    watts = _device(SLOW).board.idle_watts
+    extra = np.diff(replayed.joules) - [cost.joules for cost in costs]
+    assert extra == pytest.approx(watts * longer, abs=1e-12)
+    elsewhere = replay(tmp_path / "runs", ["device=jetson_nano_5w"])["titan"]
+    assert elsewhere.seconds[-1] > replayed.seconds[-1]
+
+
+def test_random_rounds_alone_can_be_replayed_and_tabled(configure, tmp_path):
+    idle = ("idle=constant", "idle.share=0")
+    _, replayed, costs = adaptive(configure, tmp_path, *idle)
+    assert all(cost.selection_seconds == 0 for cost in costs)
+    assert replayed.inline_seconds == pytest.approx(costs[0].train_seconds)
+    folder = tmp_path / "runs"
+    table = replay_report(folder, load_runs(folder), _device(SLOW), _count_rounds)
+    assert table.count("| titan ") == 1
 
 
 def as_recorded(selector: str, rates: list[float], seed: int = 0) -> tuple[dict, pd.DataFrame]:
