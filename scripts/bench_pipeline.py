@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema, validate
+from titan_repro.devices.profile import configure_process
 from titan_repro.errors import UserError
 from titan_repro.experiments.build import (
     build_crew,
@@ -120,7 +121,7 @@ def configuration(model: str, *overrides: str) -> DictConfig:
 
 def line(model: str, config: DictConfig, crew: Crew, arguments: argparse.Namespace) -> str:
     """Measure a model and return its line."""
-    torch.set_num_threads(1)
+    configure_process(torch.device("cpu"), 1)
     loader = build_loader(config)
     task = load_task(config, loader, loader.locate(Path(config.paths.data)))
     messages = message_milliseconds(model, crew, task, arguments.overrides)
