@@ -36,7 +36,7 @@ from titan_repro.experiments.build import (
 )
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, locate
 
 TASKS = {
     "alexnet": "cifar10",
@@ -123,7 +123,7 @@ def line(model: str, config: DictConfig, crew: Crew, arguments: argparse.Namespa
     """Measure a model and return its line."""
     configure_process(torch.device("cpu"), 1)
     loader = build_loader(config)
-    task = load_task(config, loader, loader.locate(Path(config.paths.data)))
+    task = load_task(config, loader, locate(loader, Path(config.paths.data)))
     messages = message_milliseconds(model, crew, task, arguments.overrides)
     pipelined = Timed(build(config, crew, task))  # first: from here on, this process has one core
     titan = Timed(build(config, None, task))
