@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema, validate
+from titan_repro.devices.profile import configure_process
 from titan_repro.errors import UserError
 from titan_repro.experiments.build import (
     build_crew,
@@ -35,7 +36,7 @@ from titan_repro.experiments.build import (
 )
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, locate
 
 TASKS = {
     "alexnet": "cifar10",
@@ -120,9 +121,9 @@ def configuration(model: str, *overrides: str) -> DictConfig:
 
 def line(model: str, config: DictConfig, crew: Crew, arguments: argparse.Namespace) -> str:
     """Measure a model and return its line."""
-    torch.set_num_threads(1)
+    configure_process(torch.device("cpu"), 1)
     loader = build_loader(config)
-    task = load_task(config, loader, loader.locate(Path(config.paths.data)))
+    task = load_task(config, loader, locate(loader, Path(config.paths.data)))
     messages = message_milliseconds(model, crew, task, arguments.overrides)
     pipelined = Timed(build(config, crew, task))  # first: from here on, this process has one core
     titan = Timed(build(config, None, task))

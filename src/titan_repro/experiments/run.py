@@ -37,7 +37,7 @@ from titan_repro.records.round_record import RoundRecord
 from titan_repro.records.run_folder import RunFolder
 from titan_repro.records.run_writer import RunWriter
 from titan_repro.records.signals import Stop, interruption
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, locate
 from titan_repro.training import Evaluation, evaluate, fixed_subset
 
 
@@ -106,7 +106,7 @@ def run(
     starting = build_crew(config)
     budget = budget_choices(config)
     loader = build_loader(config)
-    source = loader.locate(Path(config.paths.data).expanduser())
+    source = locate(loader, Path(config.paths.data).expanduser())
     facts = identity(config, source.form, scoring=selector.scores, budget=budget)
     names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
     folder = RunFolder(Path(config.paths.runs, *names).expanduser())

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
+from titan_repro.selection import class_statistics
 from titan_repro.selection.base import check_choice
-from titan_repro.selection.candidate_queue import CandidateQueue, kept_samples
+from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
 from titan_repro.selection.class_quotas import QUOTAS, class_masses, class_quotas
 from titan_repro.selection.class_statistics import ClassStatistics
 from titan_repro.selection.coarse_scores import SCORES, coarse_scores
@@ -120,8 +121,7 @@ class CoarseFilter:
         quotas = self._begin(labels.device, self.budget)
         scores, finite = self._scores(features, labels, generator)
         members = self.statistics.memberships(labels)
-        kept = kept_samples(scores, finite, members, quotas, self.budget, self.both_ends)
-        positions = kept.byte().argsort(descending=True, stable=True)[: self.budget]
+        positions = self._kept(scores, finite, labels, members, quotas, self.budget)
         return Admission(positions, members.sum(0), (~finite).sum())
 
     def start_round(
@@ -163,6 +163,24 @@ class CoarseFilter:
         scores, finite = self._scores(features, labels, generator)
         positions = priority_order(scores, finite, strata, masses, self.both_ends)
         return Admission(positions, self.statistics.memberships(labels).sum(0), (~finite).sum())
+
+    def _kept(
+        self,
+        scores: Tensor,
+        finite: Tensor,
+        labels: Tensor,
+        members: Tensor,
+        quotas: Tensor,
+        budget: int,
+    ) -> Tensor:
+        """Return the positions of the candidates, (budget,)."""
+        if class_statistics.sample_by_sample(labels):
+            known = zip(scores.tolist(), finite.tolist(), strict=True)
+            of_each = [score if is_finite else None for score, is_finite in known]
+            on_host = of_each, labels.tolist(), quotas.tolist()
+            return torch.tensor(kept_positions(*on_host, budget, self.both_ends))
+        kept = kept_samples(scores, finite, members, quotas, budget, self.both_ends)
+        return kept.byte().argsort(descending=True, stable=True)[:budget]
 
     def _scores(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
