@@ -39,7 +39,7 @@ def _check_round(config: DictConfig) -> None:
     if config.delay == 0:
         raise ConfigurationError(
             "delay: found 0 with filter.budget=adaptive; allowed: 1, as candidates are scored "
-            "until training is done, beside which they are"
+            "beside training, until it is done"
         )
     if config.scoring_norm == "batch":
         raise ConfigurationError(
