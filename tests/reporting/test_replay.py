@@ -10,12 +10,13 @@ import pytest
 
 from titan_repro.cli.report import _count_rounds, _device, main
 from titan_repro.devices.cost_model import inline_cost, pipelined_cost, synchronisation_work
+from titan_repro.devices.modelled_run import Replayed, modelled
 from titan_repro.devices.round_work import RoundCounter, RoundSize
 from titan_repro.experiments.run import run
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.records.run_folder import RunFolder
 from titan_repro.reporting.load import Runs, load_runs
-from titan_repro.reporting.replay import Replay, Replayed, modelled
+from titan_repro.reporting.replay import Replay
 from titan_repro.reporting.replay_table import _table, replay_report
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.coarse_filter import CoarseFilter

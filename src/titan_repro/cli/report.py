@@ -138,25 +138,11 @@ def _device(overrides: list[str]) -> "Device":
 
 def _count_rounds(config: Mapping[str, Any]) -> "RoundCounter":
     """Build the counter of a run's network and selector from its config.yaml."""
-    import torch
     from omegaconf import OmegaConf
 
-    from titan_repro.devices.round_work import RoundCounter
-    from titan_repro.experiments.build import build_network, build_selector
+    from titan_repro.experiments.counter import build_counter
 
-    node = OmegaConf.create(dict(config))
-    with torch.device("meta"):
-        network = build_network(node)
-    selector = build_selector(node)
-    return RoundCounter(
-        network,
-        selector.filter,
-        selector.policy,
-        input_shape=node.task.input_shape,
-        blocks=selector.blocks,
-        pooling=selector.pooling,
-        scoring_norm=selector.scoring_norm,
-    )
+    return build_counter(OmegaConf.create(dict(config)))
 
 
 if __name__ == "__main__":

@@ -11,18 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 
-from titan_repro.devices.cost_model import (
-    Board,
-    RoundCost,
-    inline_cost,
-    pipelined_cost,
-    synchronisation_work,
-)
-from titan_repro.devices.memory import round_memory
-from titan_repro.devices.round_work import RoundCounter, RoundSize, RoundWork
+from titan_repro.devices.cost_model import Board
+from titan_repro.devices.modelled_run import Replayed, modelled
+from titan_repro.devices.round_work import RoundCounter
 from titan_repro.errors import ConfigurationError
 from titan_repro.records.run_folder import RunFolder
 
@@ -46,25 +39,6 @@ class Device:
     tensors: str
     threads: int
     board: Board | None
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """One run on another clock.
-
-    inline_seconds, pipelined_seconds: mean time of a round; None where the run or the device has
-        no such way of running.
-    seconds: (rounds + 1,) time after each number of rounds, the way this run is meant to run:
-        pipelined with a delay of one round, else inline.
-    joules: (rounds + 1,) energy likewise, None where it was not measured.
-    memory_bytes: of tensors where it is modelled, resident of the process where measured.
-    """
-
-    inline_seconds: float | None
-    pipelined_seconds: float | None
-    seconds: np.ndarray
-    joules: np.ndarray | None
-    memory_bytes: float
 
 
 class Replay:
@@ -95,61 +69,6 @@ class Replay:
         if key not in self._counters:
             self._counters[key] = self._count_rounds(config)
         return self._counters[key]
-
-
-def modelled(board: Board, counter: RoundCounter, rounds: pd.DataFrame, delay: int) -> Replayed:
-    """Return what recorded rounds cost on a board.
-
-    rounds: rows of rounds.parquet, in order. delay: of the run; with 0 there is no pipeline.
-    """
-    columns = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
-    sizes, kind = np.unique(rounds[columns].to_numpy(), axis=0, return_inverse=True)  # (k, 4), (T,)
-    shapes = [RoundSize(*(int(number) for number in row)) for row in sizes]
-    inline = [_inline(board, counter, size) for size in shapes]
-    pipelined = [_pipelined(board, counter, size) for size in shapes]
-    kind = kind.reshape(-1)
-    chosen = pipelined if delay else inline
-    return Replayed(
-        inline_seconds=float(_seconds(inline)[kind].mean()),
-        pipelined_seconds=float(_seconds(pipelined)[kind].mean()) if delay else None,
-        seconds=_running(_seconds(chosen)[kind]),
-        joules=_running(np.array([cost.joules for cost in chosen])[kind]),
-        memory_bytes=max(_memory_bytes(board, counter, size, delay) for size in shapes),
-    )
-
-
-def _inline(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
-    return inline_cost(board, _work(board, counter, size))
-
-
-def _pipelined(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
-    weights = [p.numel() * p.element_size() for p in counter.network.parameters()]
-    copying = synchronisation_work(board, sum(weights), len(weights))
-    return pipelined_cost(board, _work(board, counter, size), copying)
-
-
-def _work(board: Board, counter: RoundCounter, size: RoundSize) -> RoundWork:
-    return counter.round(
-        size, filter_at_once=board.filter_at_once, score_at_once=board.score_at_once
-    )
-
-
-def _memory_bytes(board: Board, counter: RoundCounter, size: RoundSize, delay: int) -> int:
-    return round_memory(
-        counter,
-        size,
-        filter_at_once=board.filter_at_once,
-        score_at_once=board.score_at_once,
-        separate=bool(delay) and board.train != board.select,
-    ).total
-
-
-def _seconds(costs: list[RoundCost]) -> np.ndarray:
-    return np.array([cost.seconds for cost in costs])
-
-
-def _running(steps: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def _measured(folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
