@@ -16,6 +16,8 @@ from titan_repro.devices.idle import ALWAYS, IdleTrace
 from titan_repro.devices.memory import Memory, round_memory
 from titan_repro.devices.round_work import RoundCounter, RoundSize, RoundWork
 
+MB = 1e6
+
 
 @dataclass(frozen=True)
 class Replayed:

@@ -16,7 +16,7 @@ import yaml
 from titan_repro.adaptive_config import ADAPTIVE
 from titan_repro.devices.cost_model import Board
 from titan_repro.devices.idle import ALWAYS, IdleTrace, read_idle
-from titan_repro.devices.modelled_run import Replayed, modelled
+from titan_repro.devices.modelled_run import MB, Replayed, modelled
 from titan_repro.devices.round_work import RoundCounter
 from titan_repro.errors import ConfigurationError
 from titan_repro.records.run_folder import RunFolder
@@ -26,8 +26,6 @@ Config = Mapping[str, Any]
 
 CountRounds = Callable[[Config], RoundCounter]
 """Builds the counter of the network and selector that a configuration describes."""
-
-MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,10 @@ class Replay:
             return _measured(folder, summary)
         counter, rounds = self._counter(config), folder.rounds()
         return modelled(self.device.board, counter, rounds, config["delay"], _idle(config))
+
+    def counter(self, folder: RunFolder) -> RoundCounter:
+        """Return what counts the rounds of a run."""
+        return self._counter(_read_config(folder))
 
     def _counter(self, config: Config) -> RoundCounter:
         deciding = {
