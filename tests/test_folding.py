@@ -54,8 +54,9 @@ def test_features_and_embeddings_are_the_networks_own_and_follow_its_training(na
         before = copy.deepcopy(network.state_dict())
         with torch.no_grad(), scoring_mode(network, "running"):
             for blocks in (1, len(network.blocks)):
-                close(folded.features(inputs, blocks), network.features(inputs, blocks))
-            close(folded.embed(inputs), network.embed(inputs))
+                found = folded.refresh(blocks).features(inputs, blocks)
+                close(found, network.features(inputs, blocks))
+            close(folded.refresh().embed(inputs), network.embed(inputs))
         assert all(torch.equal(before[key], now) for key, now in network.state_dict().items())
 
 
@@ -86,4 +87,4 @@ def test_a_convolution_with_a_bias_and_layers_used_twice() -> None:
     folded, inputs = FoldedNetwork(network), torch.randn(5, *IMAGE)
     assert len(folded._folds) == 1
     with torch.no_grad(), scoring_mode(network, "running"):
-        close(folded.embed(inputs), network.embed(inputs))
+        close(folded.refresh().embed(inputs), network.embed(inputs))

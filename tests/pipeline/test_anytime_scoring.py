@@ -28,7 +28,13 @@ def score(executor, admitted, working, least=10):
 
 @pytest.mark.parametrize(
     ("overrides", "policy"),
-    [((), None), (("gradient=logits",), None), (("filter.score=random",), None), ((), Camel())],
+    [
+        ((), None),
+        (("model.norm=batch",), None),
+        (("gradient=logits",), None),
+        (("filter.score=random",), None),
+        ((), Camel()),
+    ],
 )
 @pytest.mark.parametrize("times", [0, 3, 1000])
 def test_what_is_scored_in_parts_is_as_if_scored_at_once(build, overrides, policy, times):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from titan_repro.models.base import BlockNetwork
 
@@ -41,7 +41,7 @@ class Fold:
 class FoldedNetwork:
     """A network's forward pass with running statistics, fewer layers and the same parameters.
 
-    Weights of folded layers are this object's own and follow the network's with each call; all
+    Weights of folded layers are this object's own and follow the network's with each `refresh`; all
     others are the network's. Its results are the network's up to rounding.
     """
 
@@ -52,21 +52,15 @@ class FoldedNetwork:
         self._folds = list(_fold(network, self._copy))
 
     @torch.no_grad()
-    def features(self, inputs: Tensor, blocks: int) -> Tensor:
-        """Return the output of the first `blocks` blocks, (n, *feature_shape)."""
-        self._refresh(blocks)
-        return self._copy.features(inputs, blocks)
+    def refresh(self, blocks: int | None = None) -> BlockNetwork:
+        """Return the network to call, with the weights of now in the first blocks, by default all.
 
-    @torch.no_grad()
-    def embed(self, inputs: Tensor) -> Tensor:
-        """Return the input of the last layer, (n, d)."""
-        self._refresh(len(self._copy.blocks))
-        return self._copy.embed(inputs)
-
-    def _refresh(self, blocks: int) -> None:
+        It is to be called without gradients, and again after another `refresh`, not kept.
+        """
         for fold in self._folds:
-            if fold.block < blocks:
+            if blocks is None or fold.block < blocks:
                 fold.refresh()
+        return self._copy
 
 
 def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:

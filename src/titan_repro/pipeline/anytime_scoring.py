@@ -32,7 +32,8 @@ def score_while(
     done, size = 0, len(admitted.arrivals)
     while done < size and (done < least or working()):
         end = min(done + (CHUNK if parts else least), size)
-        parts.append(selector.score(network, _part(admitted, done, end)))
+        part = _part(admitted, done, end)
+        parts.append(selector.score(network, part, same_weights=bool(parts)))
         done = end
     return _part(admitted, 0, done), _joined(parts)
 

@@ -110,8 +110,13 @@ class Selector:
         )
 
     @torch.no_grad()
-    def score(self, network: BlockNetwork, admitted: Admitted) -> Candidates:
-        """Run the network once over the candidates for what the policy needs of them."""
+    def score(
+        self, network: BlockNetwork, admitted: Admitted, *, same_weights: bool = False
+    ) -> Candidates:
+        """Run the network once over the candidates for what the policy needs of them.
+
+        same_weights: the network's are those of the last call, which saves folding them again.
+        """
         labels, counts, inputs = (
             admitted.arrivals.labels,
             admitted.stream_counts,
@@ -126,7 +131,8 @@ class Selector:
             if needs is Needs.FULL_GRADIENTS:
                 moments = full_gradient_moments(network, inputs, labels, self.classes)
                 return Candidates(labels, counts, moments=moments)
-            embeddings = self._forward(network).embed(inputs)  # (N, d)
+            forward = self._forward(network, refresh=not same_weights)
+            embeddings = forward.embed(inputs)  # (N, d)
             logits = network.classifier(embeddings)  # (N, C)
         return Candidates(labels, counts, logits=logits, embeddings=embeddings)
 
@@ -144,20 +150,23 @@ class Selector:
         if self.filter is None or not self.filter.needs_features:
             return None
         with scoring_mode(network, self.scoring_norm):
-            features = self._forward(network).features(inputs, self.blocks)
+            features = self._forward(network, self.blocks).features(inputs, self.blocks)
         average = self.pooling == "average" and features.ndim > 2
         return features.flatten(start_dim=2).mean(dim=2) if average else features
 
-    def _forward(self, network: BlockNetwork) -> BlockNetwork | FoldedNetwork:
-        """Return what computes the network's forward pass: on a CPU, without BatchNorm layers.
+    def _forward(
+        self, network: BlockNetwork, blocks: int | None = None, *, refresh: bool = True
+    ) -> BlockNetwork:
+        """Return what computes the forward pass of the first blocks, by default of all.
 
-        On a GPU folding takes more kernels than it saves.
+        On a CPU, a copy without BatchNorm layers; on a GPU that takes more kernels than it saves.
+        refresh: whether the weights may be others than at the last call.
         """
         if self.scoring_norm != "running" or network.classifier.weight.device.type != "cpu":
             return network
         if self._folded is None or self._folded.source is not network:
-            self._folded = FoldedNetwork(network)
-        return self._folded
+            self._folded, refresh = FoldedNetwork(network), True
+        return self._folded.refresh(blocks if refresh else 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""
