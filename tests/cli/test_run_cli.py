@@ -16,6 +16,7 @@ import yaml
 from commands import TINY, TITAN_RUN, call, finish, result, run_folders, start
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from titan_repro.cli import run as run_cli
 from titan_repro.cli.progress import ProgressBar
 from titan_repro.experiments import run as run_module
 from titan_repro.records.run_folder import RunFolder
@@ -37,11 +38,13 @@ def test_a_run_prints_a_summary_and_makes_one_folder(tmp_path):
     [folder] = run_folders(tmp_path)
     assert folder.relative_to(tmp_path).parts[:-1] == ("runs", "digits", "small_cnn", "rs")
     assert re.fullmatch("[0-9a-f]{12}", folder.name)
-    head, accuracy, cost, path = answer.out.splitlines()
+    head, accuracy, data, cost, path = answer.out.splitlines()
     assert head == "digits small_cnn rs seed 0: finished, 12 of 12 rounds"
     final = 100 * summary_of(folder)["final_accuracy"]
     assert accuracy.strip() == f"accuracy {final:.2f} % on 359 test samples"
-    assert re.fullmatch(r"  [\d.]+ ms a round, peak memory \d+ MB, data: digits \(bundled\)", cost)
+    assert data == "  data: digits (bundled)"
+    measured = r"[\d.]+ ms a round, [\d.]+ s of processor time, peak memory \d+ MB, "
+    assert re.match(f"  measured on this machine: {measured}", cost)
     assert path.strip() == str(folder.relative_to(tmp_path))
     assert {item.name for item in tmp_path.iterdir()} == {"runs"}
     assert {item.name for item in folder.iterdir()} == {
@@ -85,6 +88,40 @@ def test_a_finished_run_is_said_to_be_finished_and_left_alone(tmp_path, monkeypa
     assert (second.status, second.err) == (0, "")
     assert second.out == first.out.replace("finished,", "finished before, not run again,")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_the_summary_says_which_clock_each_number_is_of(tmp_path):
+    answer = call("selector=titan", "device=jetson_nano", *TINY)
+    assert (answer.status, answer.err) == (0, "")
+    measured, modelled = re.findall(r"^  (measured .*|modelled .*)$", answer.out, re.MULTILINE)
+    summary = summary_of(*run_folders(tmp_path))
+    assert measured.startswith("measured on this machine: ")
+    milliseconds = 1000 * summary["modelled_seconds_per_round"]
+    said = f"modelled on jetson_nano, pipelined: {milliseconds:.4g} ms a round, "
+    assert modelled.startswith(said)
+    assert f"{summary['modelled_joules_per_round']:.3g} J a round" in modelled
+
+
+def test_a_run_that_was_made_on_another_clock_says_how_to_get_the_one_asked_for():
+    call("selector=rs", *TINY)
+    again = call("selector=rs", "device=jetson_nano", *TINY)
+    assert "modelled on" not in again.out
+    assert again.out.splitlines()[-1] == (
+        "  made with device=host; titan-report replay runs device=jetson_nano gives its clock there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("joules", "said"),
+    [
+        ("not measured", ", energy not measured"),
+        ({"jtop board input": 12.4, "NVML GPU 0": "not measured"}, ", 12 J (jtop board input), "),
+    ],
+    ids=["no sensor", "two sensors"],
+)
+def test_energy_is_said_sensor_by_sensor(joules, said):
+    summary = {"seconds_per_round": 0.1, "peak_memory_mb": 300.0, "measured_joules": joules}
+    assert said in run_cli._measured(summary)
 
 
 def test_a_sweep_makes_a_folder_for_every_run_and_nothing_else(tmp_path):

@@ -51,6 +51,13 @@ def test_one_failed_look_makes_the_whole_unmeasured():
     assert meter.stop()[0].record == "not measured"
 
 
+def test_a_meter_may_be_read_on_the_way():
+    values = iter([10.0, 14.0, 20.0])
+    meter = SensorMeter("board", lambda: counted(lambda: next(values)), interval=60)
+    meter.start()
+    assert [meter.read()[0].value, meter.stop()[0].value] == [4.0, 10.0]
+
+
 def test_a_meter_adds_up_and_may_be_used_again():
     values = iter([10.0, 14.0, 20.0, 25.0])
     meter = SensorMeter("board", lambda: counted(lambda: next(values)), interval=60)

@@ -183,6 +183,22 @@ def test_memory_of_real_processes():
     assert readings["process tree"] >= 60
 
 
+def test_a_meter_may_be_read_before_it_is_stopped(proc):
+    proc.put(1, peak_kb=100, pss_kb=100)
+    meter = MemoryMeter(proc.pids, proc.folder, interval=60)
+    meter.start()
+    proc.put(1, peak_kb=900, pss_kb=800)
+    assert by_scope(meter.read())["process tree"] == pytest.approx(800 * 1024 / MB)
+    proc.put(1, peak_kb=900, pss_kb=100)
+    assert by_scope(meter.stop())["process tree"] == pytest.approx(800 * 1024 / MB)
+
+
+def test_memory_of_nobody_is_not_measured(proc):
+    meter = MemoryMeter(proc.pids, proc.folder, interval=60)
+    meter.start()
+    assert [reading.record for reading in meter.stop()] == ["not measured"]
+
+
 def test_a_sampler_looks_first_and_last():
     seen = []
     sampler = Sampler(lambda: seen.append(1), interval=60)

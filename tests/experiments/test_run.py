@@ -7,10 +7,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from titan_repro.devices.board import read_board
+from titan_repro.devices.modelled_run import modelled
 from titan_repro.errors import ConfigurationError, DataError, RunFolderError
 from titan_repro.experiments import build
 from titan_repro.experiments import run as run_module
+from titan_repro.experiments.counter import build_counter
 from titan_repro.experiments.run import InterruptedRun, run
 from titan_repro.records import checkpoint
 from titan_repro.records.run_folder import RunFolder
@@ -307,3 +311,87 @@ def test_times_go_on_adding_up(configure):
     total = outcome.summary["seconds_per_round"] * 12
     assert total == pytest.approx(curve["train_seconds"].iloc[-1])
     assert isinstance(curve, pd.DataFrame)
+
+
+MEASURED = {
+    "measured_processor_seconds",
+    "measured_memory_mb",
+    "measured_memory_each_mb",
+    "measured_joules",
+}
+
+
+def test_a_summary_says_what_was_really_used(configure):
+    summary = run(configure(*TINY, "selector=rs")).summary
+    assert set(summary) >= MEASURED
+    assert 0 < summary["measured_processor_seconds"] < 60
+    assert 50 < summary["measured_memory_mb"] < 100_000
+    assert list(summary["measured_memory_each_mb"]) == ["the process"]
+    assert not [key for key in summary if key.startswith("modelled")]
+
+
+def test_with_three_processes_each_has_its_memory(configure):
+    config = configure(*TINY, "executor=processes", "device.cores=null")
+    summary = run(config).summary
+    each = summary["measured_memory_each_mb"]
+    assert list(each) == [
+        "process 3 (training)",
+        "process 1 (coarse filter)",
+        "process 2 (fine selection)",
+    ]
+    assert max(each.values()) < summary["measured_memory_mb"] < 1.05 * sum(each.values())
+
+
+def test_what_was_used_before_a_stop_is_added(configure):
+    config, path = saved_after(configure, 6, "selector=rs")
+    saved = checkpoint.load(path)
+    usage = saved.state["progress"]["usage"]
+    usage |= {
+        "processor_seconds": 1000.0,
+        "memory_each_mb": {"the process": 1e6},
+        "joules": {"jtop board input": 5.0},
+    }
+    checkpoint.save(path, saved)
+    summary = run(config).summary
+    assert 1000 < summary["measured_processor_seconds"] < 1060
+    assert summary["measured_memory_each_mb"] == {"the process": 1e6}
+    assert summary["measured_joules"] == "not measured"  # no such sensor since
+
+
+def test_a_run_begun_without_meters_is_not_half_measured(configure):
+    config, path = saved_after(configure, 6, "selector=rs")
+    saved = checkpoint.load(path)
+    del saved.state["progress"]["usage"]
+    checkpoint.save(path, saved)
+    summary = run(config).summary
+    assert summary["measured_processor_seconds"] == "not measured"
+    assert summary["measured_memory_mb"] == "not measured"
+
+
+def test_the_modelled_clock_of_a_summary_is_that_of_a_replay(configure):
+    config = configure(*TINY, "selector=titan", "device=jetson_nano")
+    with pytest.raises(InterruptedRun) as caught:
+        run(config, observers=[ask_to_stop(5)])
+    half, whole = caught.value.outcome.summary, run(config).summary
+    board = read_board(OmegaConf.to_container(config.device.modelled))
+    rounds = RunFolder(caught.value.outcome.folder).rounds()
+    replayed = modelled(board, build_counter(config), rounds, delay=1)
+    assert whole["modelled_device"] == "jetson_nano"
+    assert whole["modelled_stages"] == "pipelined"
+    assert whole["modelled_seconds"] == replayed.seconds[-1]
+    assert whole["modelled_joules"] == replayed.joules[-1]
+    assert whole["modelled_memory_mb"] == replayed.memory_bytes / 1e6
+    assert half["modelled_seconds"] == replayed.seconds[5]
+    assert half["modelled_joules_per_round"] == replayed.joules[5] / 5
+
+
+def test_without_delay_the_modelled_stages_are_in_sequence(configure):
+    summary = run(configure(*TINY, "selector=rs", "device=jetson_nano")).summary
+    assert summary["modelled_stages"] == "in sequence"
+
+
+def test_a_board_that_cannot_be_is_refused_before_anything_is_run(configure, tmp_path):
+    config = configure(*TINY, "device=jetson_nano", "device.modelled.idle_watts=-1")
+    with pytest.raises(ConfigurationError, match=r"device\.modelled\.idle_watts: found -1"):
+        run(config)
+    assert not (tmp_path / "runs").exists()

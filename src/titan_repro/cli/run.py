@@ -109,6 +109,12 @@ def _run(config: "DictConfig") -> None:
         _say("Stopped on request. The same command goes on from here.")
         sys.exit(128 + stop.signal)
     _say(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
+    device = config.device.name
+    if config.device.get("modelled") and outcome.summary.get("modelled_device") != device:
+        _say(
+            f"  made with device={outcome.summary['device']}; titan-report replay "
+            f"{config.paths.runs} device={device} gives its clock there"
+        )
 
 
 def _say(text: str) -> None:
@@ -143,7 +149,7 @@ def _observers(config: "DictConfig") -> list[Any]:
 
 
 def _summary(summary: Mapping[str, Any], folder: str, *, already_there: bool) -> str:
-    """Say in a few lines how the run ended and where it is."""
+    """Say in a few lines how the run ended, what it cost on which clock, and where it is."""
     head = (
         f"{summary['task']} {summary['model']} {summary['selector']} seed {summary['seed']}: "
         f"{summary['status']}{' before, not run again' if already_there else ''}, "
@@ -155,12 +161,46 @@ def _summary(summary: Mapping[str, Any], folder: str, *, already_there: bool) ->
             f"  accuracy {100 * summary['final_accuracy']:.2f} % "
             f"on {summary['final_samples']} test samples"
         )
-    lines.append(
-        f"  {1000 * summary['seconds_per_round']:.1f} ms a round, "
-        f"peak memory {summary['peak_memory_mb']:.0f} MB, data: {summary['data_source']}"
-    )
+    lines.append(f"  data: {summary['data_source']}")
+    lines.append(f"  measured on this machine: {_measured(summary)}")
+    if summary.get("modelled_seconds_per_round") is not None:
+        lines.append(
+            f"  modelled on {summary['modelled_device']}, {summary['modelled_stages']}: "
+            f"{_modelled(summary)}"
+        )
     lines.append(f"  {folder}")
     return "\n".join(lines)
+
+
+def _measured(summary: Mapping[str, Any]) -> str:
+    processor = summary.get("measured_processor_seconds")
+    facts = [
+        f"{1000 * summary['seconds_per_round']:.1f} ms a round",
+        *([f"{processor:.1f} s of processor time"] if isinstance(processor, float) else []),
+        f"peak memory {_peak_memory(summary):.0f} MB",
+        *(_energies(summary.get("measured_joules")) or ["energy not measured"]),
+    ]
+    return ", ".join(facts)
+
+
+def _peak_memory(summary: Mapping[str, Any]) -> float:
+    """Return that of all processes together where it is known, else of the training process."""
+    together = summary.get("measured_memory_mb")
+    return float(together if isinstance(together, float) else summary["peak_memory_mb"])
+
+
+def _energies(joules: Any) -> list[str]:
+    """Say what each sensor counted."""
+    sensors = joules.items() if isinstance(joules, dict) else ()
+    return [f"{f'{n:.0f} J' if isinstance(n, float) else n} ({name})" for name, n in sensors]
+
+
+def _modelled(summary: Mapping[str, Any]) -> str:
+    return (
+        f"{1000 * summary['modelled_seconds_per_round']:.4g} ms a round, "
+        f"{summary['modelled_joules_per_round']:.3g} J a round, "
+        f"memory {summary['modelled_memory_mb']:.1f} MB of tensors"
+    )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,10 @@ class NoEnergyMeter:
 
     def stop(self) -> list[Reading]:
         """Return that nothing was measured."""
+        return self.read()
+
+    def read(self) -> list[Reading]:
+        """Return that nothing was measured."""
         return [Reading("energy", "no sensor", None, "J")]
 
 
@@ -61,6 +65,15 @@ class SensorMeter:
     def stop(self) -> list[Reading]:
         """Return the joules since `start`."""
         self._sampler.stop()
+        return self._readings()
+
+    def read(self) -> list[Reading]:
+        """Return the joules since `start`, and go on."""
+        with self._sampler.lock:
+            self._sampler.look()
+            return self._readings()
+
+    def _readings(self) -> list[Reading]:
         return [Reading("energy", self._scope, self._joules, "J")]
 
     def _look(self) -> None:
@@ -185,6 +198,10 @@ class JtopMeter:
         readings = self._meter.stop()
         self._board.close()
         return readings
+
+    def read(self) -> list[Reading]:
+        """Return the joules since `start`, and go on."""
+        return self._meter.read()
 
 
 def _open(jtop: Any) -> Any:

@@ -47,6 +47,10 @@ class Meter(Protocol):
         """Begin."""
         ...
 
+    def read(self) -> list[Reading]:
+        """Say what was measured so far, and go on."""
+        ...
+
     def stop(self) -> list[Reading]:
         """End, and say what was measured."""
         ...
@@ -60,6 +64,10 @@ class WallMeter:
         self._began = time.perf_counter()
 
     def stop(self) -> list[Reading]:
+        """Return the seconds since `start`."""
+        return self.read()
+
+    def read(self) -> list[Reading]:
         """Return the seconds since `start`."""
         return [Reading("wall", "process", time.perf_counter() - self._began, "s")]
 
@@ -79,6 +87,10 @@ class ProcessorMeter:
         self._before = self._seconds()
 
     def stop(self) -> list[Reading]:
+        """Return the seconds since `start`."""
+        return self.read()
+
+    def read(self) -> list[Reading]:
         """Return the seconds since `start`."""
         return [Reading("processor time", "process tree", self._seconds() - self._before, "s")]
 
@@ -101,9 +113,13 @@ def process_tree(root: int | None = None) -> list[int]:
 
 
 class Sampler:
-    """Calls `look` at the start, every `interval` seconds in a thread, and at the end."""
+    """Calls `look` at the start, every `interval` seconds in a thread, on demand and at the end.
+
+    lock: held during every look; hold it to use what looks change.
+    """
 
     def __init__(self, look: Callable[[], None], interval: float) -> None:
+        self.lock = threading.RLock()
         self._look = look
         self._interval = interval
         self._over = threading.Event()
@@ -112,7 +128,7 @@ class Sampler:
     def start(self) -> None:
         """Begin."""
         self._over.clear()
-        self._look()
+        self.look()
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
         self._thread.start()
 
@@ -123,11 +139,16 @@ class Sampler:
         self._over.set()
         self._thread.join()
         self._thread = None
-        self._look()
+        self.look()
+
+    def look(self) -> None:
+        """Look now."""
+        with self.lock:
+            self._look()
 
     def _run(self) -> None:
         while not self._over.wait(self._interval):
-            self._look()
+            self.look()
 
 
 class MemoryMeter:
@@ -159,7 +180,16 @@ class MemoryMeter:
     def stop(self) -> list[Reading]:
         """Return the peak of the tree, then those of its processes by id."""
         self._sampler.stop()
-        whole = None if self._tree_peak is None else self._tree_peak / 1e6
+        return self._readings()
+
+    def read(self) -> list[Reading]:
+        """Return the same, as far as it goes."""
+        with self._sampler.lock:
+            self._sampler.look()
+            return self._readings()
+
+    def _readings(self) -> list[Reading]:
+        whole = self._tree_peak / 1e6 if self._tree_peak else None  # 0: no process was seen
         each = [
             Reading("memory", f"process {pid}", peak / 1e6, "MB")
             for pid, peak in sorted(self._peaks.items())

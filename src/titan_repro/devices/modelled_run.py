@@ -15,6 +15,8 @@ from titan_repro.devices.cost_model import (
 from titan_repro.devices.memory import Memory, round_memory
 from titan_repro.devices.round_work import RoundCounter, RoundSize, RoundWork
 
+MB = 1e6
+
 
 @dataclass(frozen=True)
 class Replayed:

@@ -5,6 +5,7 @@ executors differ in how a round is run, not in what is recorded, evaluated or sa
 """
 
 import math
+import os
 import resource
 import signal
 import time
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.config import identity, validate
 from titan_repro.devices.profile import prepare
+from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
 from titan_repro.experiments.build import (
     build_crew,
     build_executor,
@@ -27,6 +29,8 @@ from titan_repro.experiments.build import (
     build_selector,
     load_task,
 )
+from titan_repro.experiments.modelled_clock import modelled_board, modelled_record
+from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor, Round
 from titan_repro.records.digest import weights_sha256
 from titan_repro.records.evaluations import Evaluation as EvaluationRecord
@@ -87,6 +91,7 @@ class Progress:
     peak_memory_mb: float = 0.0
     diverged: bool = False
     evaluated_at: int = -1
+    usage: dict[str, Any] | None = None
 
 
 def run(
@@ -102,6 +107,7 @@ def run(
     network = build_network(config)
     selector = build_selector(config)
     starting = build_crew(config)
+    modelled_board(config)  # refused now rather than after the last round
     loader = build_loader(config)
     source = loader.locate(Path(config.paths.data).expanduser())
     facts = identity(config, source.form, scoring=selector.scores)
@@ -118,8 +124,16 @@ def run(
             task = load_task(config, loader, source).to(device)
             executor = build_executor(config, crew, network.to(device), selector, task)
             with closing(executor):
-                loop = _Loop(config, facts, folder.path, writer, task, executor, observers)
+                meters = UsageMeters(_processes(crew))
+                loop = _Loop(config, facts, folder, writer, task, executor, observers, meters)
                 return loop.run(command)
+
+
+def _processes(crew: Crew | None) -> dict[str, int]:
+    """Return the ids of the processes of a run, by name."""
+    if crew is None:
+        return {"the process": os.getpid()}
+    return {"process 3 (training)": os.getpid(), **crew.pids}
 
 
 class _Loop:
@@ -129,11 +143,12 @@ class _Loop:
         self,
         config: DictConfig,
         facts: Mapping[str, Any],
-        folder: Path,
+        folder: RunFolder,
         writer: RunWriter,
         task: Task,
         executor: Executor,
         observers: Sequence[Observer],
+        meters: UsageMeters,
     ) -> None:
         self.config = config
         self.facts = facts
@@ -142,15 +157,17 @@ class _Loop:
         self.task = task
         self.executor = executor
         self.observers = observers
+        self.meters = meters
         self.progress = Progress()
+        self.used_before: Usage | None = None
         self.part = fixed_subset(task, config.evaluation_samples)
 
     def run(self, command: Sequence[str]) -> Outcome:
         """Run the rounds that are left and end the run, or save it if asked to stop."""
         self._start(command)
-        with interruption() as stop:
+        with interruption() as stop, self.meters:
             for observer in self.observers:
-                observer.begin(self.folder, self.progress.rounds_done, self.config.rounds)
+                observer.begin(self.folder.path, self.progress.rounds_done, self.config.rounds)
             try:
                 self._rounds(stop)
             finally:
@@ -169,6 +186,8 @@ class _Loop:
         if checkpoint is not None:
             self.executor.load_state_dict(checkpoint.state["executor"])
             self.progress = Progress(**checkpoint.state["progress"])
+            usage = self.progress.usage
+            self.used_before = UNKNOWN if usage is None else Usage(**usage)
 
     def _complete(self) -> bool:
         return self.progress.diverged or self.progress.rounds_done >= self.config.rounds
@@ -220,11 +239,13 @@ class _Loop:
 
     def _state(self) -> dict[str, Any]:
         self.progress.peak_memory_mb = self._peak_memory_mb()
+        self.progress.usage = self._usage().state()
         return {"executor": dict(self.executor.state_dict()), "progress": vars(self.progress)}
 
     def _interrupt(self) -> Outcome:
+        self.writer.flush()  # the modelled clock is read from the rounds on the disk
         summary = self.writer.interrupt(self._state(), self._summary("interrupted", None))
-        return Outcome(self.folder, summary, already_there=False)
+        return Outcome(self.folder.path, summary, already_there=False)
 
     def _finish(self) -> Outcome:
         self.writer.save_checkpoint(self._state())  # killed from here on, no round is repeated
@@ -235,7 +256,7 @@ class _Loop:
             summary = self._summary("diverged", None)
         else:
             summary = self._summary("finished", final)
-        return Outcome(self.folder, self.writer.finish(summary), already_there=False)
+        return Outcome(self.folder.path, self.writer.finish(summary), already_there=False)
 
     def _summary(self, status: str, final: Evaluation | None) -> dict[str, Any]:
         config, progress = self.config, self.progress
@@ -262,8 +283,15 @@ class _Loop:
             "weights_sha256": weights_sha256(self.executor.network.state_dict()),
             "seconds_per_round": progress.train_seconds / max(progress.rounds_done, 1),
             "peak_memory_mb": self._peak_memory_mb(),
+            **self._usage().record(),
+            **modelled_record(config, self.folder.rounds),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def _usage(self) -> Usage:
+        """Return what this process and the ones that ran before it have used up."""
+        now = self.meters.so_far()
+        return now if self.used_before is None else now.after(self.used_before)
 
     def _peak_memory_mb(self) -> float:
         """Peak resident memory of this process so far and of the ones that ran before it, MB."""

@@ -72,6 +72,11 @@ class Crew:
         """End both processes."""
         self.close()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The ids of both processes, by name."""
+        return {member.name: member.process.pid for member in self._members}
+
     def close(self) -> None:
         """End both processes: by closing the lines to them, and by force if that is not enough."""
         os.sched_setaffinity(0, self._before)

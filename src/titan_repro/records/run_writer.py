@@ -69,6 +69,10 @@ class RunWriter:
         """Add a point to the run's curves."""
         self._evaluations.append(evaluation)
 
+    def flush(self) -> None:
+        """Put all rounds on the disk. They count once a checkpoint is written after them."""
+        self._rounds.flush()
+
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Make everything so far permanent; `state` is what the run goes on from.
 

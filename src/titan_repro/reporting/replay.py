@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from titan_repro.devices.cost_model import Board
-from titan_repro.devices.modelled_run import Replayed, modelled
+from titan_repro.devices.modelled_run import MB, Replayed, modelled
 from titan_repro.devices.round_work import RoundCounter
 from titan_repro.errors import ConfigurationError
 from titan_repro.records.run_folder import RunFolder
@@ -24,8 +24,6 @@ Config = Mapping[str, Any]
 
 CountRounds = Callable[[Config], RoundCounter]
 """Builds the counter of the network and selector that a configuration describes."""
-
-MB = 1e6
 
 
 @dataclass(frozen=True)

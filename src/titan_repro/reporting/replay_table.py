@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from titan_repro.devices.modelled_run import Replayed
+from titan_repro.devices.modelled_run import MB, Replayed
 from titan_repro.records.run_folder import RunFolder
 from titan_repro.reporting.comparison import markdown, order_labels, setting_title
 from titan_repro.reporting.load import Runs
-from titan_repro.reporting.replay import MB, CountRounds, Device, Replay
+from titan_repro.reporting.replay import CountRounds, Device, Replay
 
 NO_TARGET, NEVER = -1, -2
 """Arrivals of runs that have no random selection to be held against, and that never got there."""
