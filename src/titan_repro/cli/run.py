@@ -100,8 +100,12 @@ def _job(config: "DictConfig") -> None:
 
 
 def _run(config: "DictConfig") -> None:
+    from titan_repro.experiments.costs import is_measurement
     from titan_repro.experiments.run import InterruptedRun, run
 
+    if is_measurement(config):
+        _measure(config)
+        return
     try:
         outcome = run(config, sys.argv, _observers(config))
     except InterruptedRun as stop:
@@ -115,6 +119,19 @@ def _run(config: "DictConfig") -> None:
             f"  made with device={outcome.summary['device']}; titan-report replay "
             f"{config.paths.runs} device={device} gives its clock there"
         )
+
+
+def _measure(config: "DictConfig") -> None:
+    """Measure costs instead of running; a terminal is told of every step."""
+    from titan_repro.cli.costs_summary import costs_summary
+    from titan_repro.experiments.costs import measure_costs
+
+    def tell(step: str) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"{config.task.name} {config.model.name}: {step} ...", file=sys.stderr)
+
+    measured = measure_costs(config, sys.argv, tell)
+    _say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
 
 
 def _say(text: str) -> None:

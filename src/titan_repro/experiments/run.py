@@ -124,12 +124,12 @@ def run(
             task = load_task(config, loader, source).to(device)
             executor = build_executor(config, crew, network.to(device), selector, task)
             with closing(executor):
-                meters = UsageMeters(_processes(crew))
+                meters = UsageMeters(process_ids(crew))
                 loop = _Loop(config, facts, folder, writer, task, executor, observers, meters)
                 return loop.run(command)
 
 
-def _processes(crew: Crew | None) -> dict[str, int]:
+def process_ids(crew: Crew | None) -> dict[str, int]:
     """Return the ids of the processes of a run, by name."""
     if crew is None:
         return {"the process": os.getpid()}

@@ -93,7 +93,7 @@ class Selector:
             counts = membership(arrivals.labels, self.classes).sum(dim=0)
             return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
         inputs = stream.inputs(arrivals)
-        admission = self.filter.admit(self._features(network, inputs), arrivals.labels, draws)
+        admission = self.filter.admit(self.features(network, inputs), arrivals.labels, draws)
         kept = admission.positions
         return Admitted(
             arrivals.take(kept), admission.class_counts, inputs[kept], admission.nonfinite
@@ -129,7 +129,7 @@ class Selector:
         arrivals = admitted.arrivals.take(selection.indices)
         return Batch(arrivals, selection.weights, selection.probabilities), selection
 
-    def _features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
+    def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
         """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""
         if self.filter is None or not self.filter.needs_features:
             return None

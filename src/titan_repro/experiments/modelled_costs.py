@@ -1,0 +1,125 @@
+"""What selection costs on a board that is not here, and its memory as counted on this machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from titan_repro.config import plain
+from titan_repro.devices.board import read_board
+from titan_repro.devices.cost_model import Board, RoundCost
+from titan_repro.devices.memory import Memory, round_memory
+from titan_repro.devices.modelled_run import MB, board_memory, inline_round, pipelined_round
+from titan_repro.devices.round_work import RoundCounter, RoundSize
+from titan_repro.experiments.counter import build_counter
+from titan_repro.experiments.side_by_side import hidden_share, with_selector
+from titan_repro.selection.base import Needs
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The work of one (task, model), counted.
+
+    titan, others: counters, the others by the names of `experiment.selectors`.
+    size, random: what a round of Titan and one of random selection touch.
+    """
+
+    titan: RoundCounter
+    others: Mapping[str, RoundCounter]
+    size: RoundSize
+    random: RoundSize
+
+    @classmethod
+    def of(cls, config: DictConfig) -> "Counted":
+        """Count the work of a configuration of Titan."""
+        velocity, batch = config.stream.source.velocity, config.batch_size
+        budget = config.selector.filter.budget
+        return cls(
+            titan=build_counter(config),
+            others={
+                str(name): build_counter(with_selector(config, str(name)))
+                for name in config.experiment.selectors
+            },
+            size=RoundSize(velocity, budget, budget, batch),
+            random=RoundSize(0, 0, velocity, batch),
+        )
+
+
+def board_of(config: DictConfig) -> Board:
+    """Return the modelled board, `experiment.board`."""
+    return read_board(plain(config.experiment.board.modelled))
+
+
+def modelled_rounds(board: Board, work: Counted) -> dict[str, Any]:
+    """Return times of a round, in milliseconds, and the share of selection that is hidden."""
+    costs = _costs(board, work)
+    seconds = {name: cost.seconds for name, cost in costs.items()}
+    hidden = hidden_share(seconds["rs"], seconds["titan_sequential"], seconds["titan_pipelined"])
+    return {
+        **{f"{name}_ms": 1e3 * value for name, value in seconds.items()},
+        "hidden_percent": None if hidden is None else 100 * hidden,
+    }
+
+
+def modelled_power(board: Board, work: Counted) -> dict[str, Any]:
+    """Return the whole board's mean power and its energy in a round."""
+    return {
+        name: {"watts": cost.watts, "joules_per_round": cost.joules}
+        for name, cost in _costs(board, work).items()
+    }
+
+
+def _costs(board: Board, work: Counted) -> dict[str, RoundCost]:
+    return {
+        "rs": inline_round(board, work.others["rs"], work.random),
+        "titan_sequential": inline_round(board, work.titan, work.size),
+        "titan_pipelined": pipelined_round(board, work.titan, work.size),
+    }
+
+
+def modelled_latencies(board: Board, work: Counted) -> dict[str, Any]:
+    """Return milliseconds a sample on the selection processor, as `latency.Latency` has them."""
+    processor, size = board.processors[board.select], work.random
+    everything, batch = size.candidates, size.trained
+    found = {
+        "filter": {
+            "arriving_ms": 1e3 * processor.seconds(work.titan.filter(1, 1)),
+            "bulk_ms": 1e3 * processor.seconds(work.titan.filter(everything, None)) / everything,
+        }
+    }
+    for name, counter in work.others.items():
+        if counter.policy.needs is Needs.NOTHING:
+            continue
+        choice = processor.seconds(counter.select(everything, batch)) / everything
+        one = processor.seconds(counter.score(1))
+        bulk = processor.seconds(counter.score(everything)) / everything
+        found[name] = {"arriving_ms": 1e3 * (one + choice), "bulk_ms": 1e3 * (bulk + choice)}
+    return found
+
+
+def modelled_memory(board: Board, work: Counted) -> dict[str, Any]:
+    """Return megabytes of tensors by purpose: random selection, and Titan pipelined."""
+    return {
+        "rs": _megabytes(board_memory(board, work.others["rs"], work.random, pipelined=False)),
+        "titan_pipelined": _megabytes(board_memory(board, work.titan, work.size, pipelined=True)),
+    }
+
+
+def counted_memory(work: Counted) -> dict[str, Any]:
+    """Return the same on this machine: whole rounds at once, weights shared in place."""
+
+    def megabytes(counter: RoundCounter, size: RoundSize) -> dict[str, float]:
+        return _megabytes(
+            round_memory(counter, size, filter_at_once=None, score_at_once=None, separate=False)
+        )
+
+    return {
+        "rs": megabytes(work.others["rs"], work.random),
+        "titan_pipelined": megabytes(work.titan, work.size),
+    }
+
+
+def _megabytes(memory: Memory) -> dict[str, float]:
+    parts = {f"{purpose}_mb": size / MB for purpose, size in vars(memory).items()}
+    return {**parts, "total_mb": memory.total / MB}
