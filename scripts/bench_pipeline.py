@@ -8,34 +8,25 @@ core, filter and selection on another one. Needs two idle cores and, in TITAN_DA
 Speech Commands spectrograms and DSADS. All six models take about ten minutes.
 Expected: pipelined / rs at most 1.05 for image and audio models and 1.5 for mlp, at least 90 % of
 the selection's cost hidden, and less than 0.3 ms a round for talking to one another.
+`titan-run experiment=fig6` measures the same, and more, and keeps it.
 """
 
 import argparse
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
-from time import perf_counter
 
-import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from titan_repro.conf_path import conf_dir
-from titan_repro.config import register_schema, validate
+from titan_repro.config import register_schema
+from titan_repro.devices.profile import prepare
 from titan_repro.errors import UserError
-from titan_repro.experiments.build import (
-    build_crew,
-    build_executor,
-    build_loader,
-    build_network,
-    build_selector,
-    load_task,
-)
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.round import Executor
-from titan_repro.tasks.base import Task
+from titan_repro.experiments.build import build_crew, build_loader, load_task
+from titan_repro.experiments.costs import check_measurable
+from titan_repro.experiments.side_by_side import SideBySide, run_side_by_side
 
 TASKS = {
     "alexnet": "cifar10",
@@ -45,35 +36,6 @@ TASKS = {
     "resnet34": "speech_spectrograms",
     "mlp": "dsads",
 }
-TURN, WARM_UP = 20, 20
-PROCESSES = ("executor=processes", "device.cores.train=[0]", "device.cores.filter=[1]")
-
-
-@dataclass
-class Timed:
-    """An executor and what its rounds took, in milliseconds."""
-
-    executor: Executor
-    next_round: int = 0
-    rounds: list[float] = field(default_factory=list)
-    waits: list[float] = field(default_factory=list)
-    selection: list[float] = field(default_factory=list)
-
-    def run(self, rounds: int) -> None:
-        """Run and time a turn."""
-        for _ in range(rounds):
-            began = perf_counter()
-            result = self.executor.run(self.next_round)
-            self.rounds.append(1e3 * (perf_counter() - began))
-            seconds = result.work.seconds
-            self.waits.append(1e3 * result.work.wait_seconds)
-            self.selection.append(1e3 * sum(seconds[s] for s in ("filter", "score", "select")))
-            self.next_round += 1
-
-    def forget(self) -> None:
-        """Drop the times of the warm-up."""
-        for times in (self.rounds, self.waits, self.selection):
-            times.clear()
 
 
 def main() -> None:
@@ -103,62 +65,37 @@ def measure_all(arguments: argparse.Namespace) -> None:
         f"{'waiting':>9}{'selection':>10}{'messages':>9}   (medians, ms)"
     )
     for model in arguments.models:
-        config = configuration(model, "selector=titan", *PROCESSES, *arguments.overrides)
-        with build_crew(config) as crew:
-            if crew is None:
-                raise UserError("executor: found inline; allowed here: processes")
-            print(line(model, config, crew, arguments), flush=True)
+        print(line(model, measure(configuration(model, arguments))), flush=True)
 
 
-def configuration(model: str, *overrides: str) -> DictConfig:
+def configuration(model: str, arguments: argparse.Namespace) -> DictConfig:
+    chosen = (f"task={TASKS[model]}", f"model={model}", f"experiment.rounds={arguments.rounds}")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        task = (f"task={TASKS[model]}", f"model={model}")
-        config = compose("config", [*task, "device.cores.select=[1]", *overrides])
-    validate(config)
+        config = compose("config", ["experiment=fig6", *chosen, *arguments.overrides])
+    check_measurable(config)
     return config
 
 
-def line(model: str, config: DictConfig, crew: Crew, arguments: argparse.Namespace) -> str:
-    """Measure a model and return its line."""
-    torch.set_num_threads(1)
+def measure(config: DictConfig) -> SideBySide:
+    prepare(config.device.tensors, config.device.threads)
     loader = build_loader(config)
-    task = load_task(config, loader, loader.locate(Path(config.paths.data)))
-    messages = message_milliseconds(model, crew, task, arguments.overrides)
-    pipelined = Timed(build(config, crew, task))  # first: from here on, this process has one core
-    titan = Timed(build(config, None, task))
-    rs = Timed(build(configuration(model, "selector=rs", *arguments.overrides), None, task))
-    all_three = (rs, titan, pipelined)
-    for timed in all_three:
-        timed.run(WARM_UP)
-        timed.forget()
-    while len(rs.rounds) < arguments.rounds:
-        for timed in all_three:
-            timed.run(min(TURN, arguments.rounds - len(timed.rounds)))
-    alone, sequential, beside = (median(timed.rounds) for timed in all_three)
-    hidden = 1 - (beside - alone) / (sequential - alone)
+    with build_crew(config) as crew:
+        assert crew is not None
+        task = load_task(config, loader, loader.locate(Path(config.paths.data).expanduser()))
+        return run_side_by_side(config, crew, task, config.experiment.rounds)
+
+
+def line(model: str, times: SideBySide) -> str:
+    alone, sequential, beside = (
+        median(rounds) for rounds in (times.alone, times.sequential, times.pipelined)
+    )
+    hidden = "-" if times.hidden is None else f"{100 * times.hidden:.1f}%"
     return (
         f"{model:<11}{alone:9.3f}{sequential:9.3f}{beside:10.3f}   {beside / alone:6.3f}"
-        f"{100 * hidden:7.1f}%{median(pipelined.waits):9.3f}{median(pipelined.selection):10.3f}"
-        f"{messages:9.3f}   of the means: {mean(pipelined.rounds) / mean(rs.rounds):.3f}"
+        f"{hidden:>8}{median(times.waits):9.3f}{median(times.selection):10.3f}"
+        f"{median(times.messages):9.3f}"
+        f"   of the means: {mean(times.pipelined) / mean(times.alone):.3f}"
     )
-
-
-def build(config: DictConfig, crew: Crew | None, task: Task) -> Executor:
-    return build_executor(config, crew, build_network(config), build_selector(config), task)
-
-
-def message_milliseconds(model: str, crew: Crew, task: Task, overrides: list[str]) -> float:
-    """Return what a round takes if nobody has anything to do: messages, and rows passed on."""
-    config = configuration(model, "selector=rs", "delay=1", *PROCESSES, *overrides)
-    build(config, crew, task)
-    times = []
-    for t in range(WARM_UP + 200):
-        began = perf_counter()
-        crew.begin(t)
-        _, facts = crew.chosen()
-        stages = sum(facts.seconds[stage] for stage in ("filter", "score", "select"))
-        times.append(1e3 * (perf_counter() - began - stages))
-    return median(times[WARM_UP:])
 
 
 if __name__ == "__main__":

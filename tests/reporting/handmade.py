@@ -1,5 +1,8 @@
 """Runs written down by hand: the arithmetic of reports can be checked on paper."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 
 from titan_repro.reporting.load import Runs
@@ -37,3 +40,77 @@ def runs_of(*runs: dict) -> Runs:
 
 def run(selector, seed, *curve, **more):
     return {"selector": selector, "seed": seed, "curve": list(curve), **more}
+
+
+def costs(model: str, **changes: object) -> dict:
+    """Build what costs.json says of a model; `changes` replace numbers by path, . as __."""
+    spread = {"mean": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0, "rounds": 3}
+    parts = ("parameters", "gradients", "activations", "filter", "scoring", "copies")
+    random = {f"{part}_mb": 10.0 for part in parts[:3]} | {f"{part}_mb": 0.0 for part in parts[3:]}
+    titan = {f"{part}_mb": 10.0 for part in parts}
+    memory = {
+        "rs": {**random, "total_mb": 30.0},
+        "titan_pipelined": {**titan, "total_mb": 60.0},
+    }
+    content = {
+        "format": 1,
+        "measurement": "costs",
+        "id": f"{model}0123",
+        "task": "cifar10",
+        "model": model,
+        "data_source": "by hand",
+        "velocity": 100,
+        "board": "jetson_nano",
+        "rounds": {
+            "measured": {
+                "rs_ms": {"median": 20.0, **spread},
+                "titan_sequential_ms": {"median": 50.0, **spread},
+                "titan_pipelined_ms": {"median": 23.0, **spread},
+                "hidden_percent": 90.0,
+            },
+            "modelled": {
+                "rs_ms": 800.0,
+                "titan_sequential_ms": 1600.0,
+                "titan_pipelined_ms": 1000.0,
+                "hidden_percent": 75.0,
+            },
+        },
+        "latency": {
+            clock: {
+                "filter": {"arriving_ms": factor, "bulk_ms": 0.5 * factor},
+                "cis": {"arriving_ms": 4 * factor, "bulk_ms": 2 * factor},
+            }
+            for clock, factor in (("measured", 0.5), ("modelled", 5.0))
+        },
+        "memory": {
+            "measured": {
+                "rs": {"together_mb": 400.0, "each_mb": {}},
+                "titan_sequential": {"together_mb": 420.0, "each_mb": {}},
+                "titan_pipelined": {"together_mb": 700.0, "each_mb": {}},
+            },
+            "counted": memory,
+            "modelled": memory,
+        },
+        "power": {
+            "modelled": {
+                "rs": {"watts": 4.0, "joules_per_round": 3.0},
+                "titan_sequential": {"watts": 4.0, "joules_per_round": 6.0},
+                "titan_pipelined": {"watts": 6.0, "joules_per_round": 6.0},
+            }
+        },
+    }
+    for path, value in changes.items():
+        *parents, name = path.split("__")
+        node = content
+        for parent in parents:
+            node = node[parent]
+        node[name] = value
+    return json.loads(json.dumps(content))
+
+
+def write_costs(runs: Path, *contents: dict) -> Path:
+    for content in contents:
+        folder = runs / content["task"] / content["model"] / "fig6" / content["id"]
+        folder.mkdir(parents=True)
+        (folder / "costs.json").write_text(json.dumps(content))
+    return runs

@@ -24,7 +24,10 @@ def costs_summary(costs: Mapping[str, Any], folder: str, *, already_there: bool)
 
 def _rounds(rounds: Mapping[str, Any]) -> str:
     hidden = rounds["hidden_percent"]
-    share = "nothing to hide" if hidden is None else f"{hidden:.0f} % of selection hidden"
+    if hidden is None:
+        share = "selection costs nothing"
+    else:
+        share = f"{hidden:.0f} % of selection hidden" if hidden >= 0 else "nothing hidden"
     return (
         f"rs {rounds['rs_ms']:.4g}, titan in sequence {rounds['titan_sequential_ms']:.4g}, "
         f"pipelined {rounds['titan_pipelined_ms']:.4g} ms a round, {share}"

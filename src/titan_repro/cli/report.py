@@ -65,8 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> None:
     from titan_repro.reporting.comparison import comparison_report
-    from titan_repro.reporting.curves import check_format, plot_comparison
+    from titan_repro.reporting.curves import plot_comparison
     from titan_repro.reporting.load import load_runs
+    from titan_repro.reporting.pictures import check_format
 
     if options.figure is not None:
         check_format(options.figure)

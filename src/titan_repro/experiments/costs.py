@@ -61,7 +61,7 @@ def measure_costs(
     tell: is called with the name of every step that begins.
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line.
     """
-    _check(config)
+    check_measurable(config)
     device = prepare(config.device.tensors, config.device.threads)
     build_network(config)
     board_of(config)
@@ -95,7 +95,8 @@ def measure_costs(
     return Measured(folder, costs, already_there=False)
 
 
-def _check(config: DictConfig) -> None:
+def check_measurable(config: DictConfig) -> None:
+    """Raise ConfigurationError for what cannot be measured side by side, or not here."""
     validate(config)
     for rule in RULES:
         rule.check(config)

@@ -12,6 +12,7 @@ from titan_repro.devices.cost_model import Board, RoundCost
 from titan_repro.devices.memory import Memory, round_memory
 from titan_repro.devices.modelled_run import MB, board_memory, inline_round, pipelined_round
 from titan_repro.devices.round_work import RoundCounter, RoundSize
+from titan_repro.errors import ConfigurationError
 from titan_repro.experiments.counter import build_counter
 from titan_repro.experiments.side_by_side import hidden_share, with_selector
 from titan_repro.selection.base import Needs
@@ -47,8 +48,14 @@ class Counted:
 
 
 def board_of(config: DictConfig) -> Board:
-    """Return the modelled board, `experiment.board`."""
-    return read_board(plain(config.experiment.board.modelled))
+    """Return the modelled board, `experiment.board`.
+
+    Raises ConfigurationError naming the key for constants that cannot be.
+    """
+    try:
+        return read_board(plain(config.experiment.board.modelled))
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).replace("device.", "experiment.board.", 1)) from None
 
 
 def modelled_rounds(board: Board, work: Counted) -> dict[str, Any]:

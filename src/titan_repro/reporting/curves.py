@@ -6,22 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.errors import ConfigurationError
-from titan_repro.files import write_atomically
 from titan_repro.reporting.comparison import order_labels, setting_title
 from titan_repro.reporting.load import Runs
+from titan_repro.reporting.pictures import check_format, save
 from titan_repro.reporting.style import colour, pyplot
 
-FORMATS = ("png", "pdf", "svg")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 """Variants of one selector share its colour."""
-
-
-def check_format(path: Path) -> None:
-    """Raise ConfigurationError unless the file's ending is one that can be drawn."""
-    if path.suffix.removeprefix(".") not in FORMATS:
-        allowed = ", ".join(f".{name}" for name in FORMATS)
-        raise ConfigurationError(f"--figure: found {path}; allowed endings: {allowed}")
 
 
 def plot_comparison(runs: Runs, path: Path) -> None:
@@ -38,15 +29,7 @@ def plot_comparison(runs: Runs, path: Path) -> None:
     for axes, (setting, group) in zip(panels[:, 0], settings, strict=True):
         _curves(axes, runs.curves[runs.curves["setting"] == setting])
         axes.set_title(textwrap.fill(setting_title(group), 80), fontsize="medium")
-    try:
-        with write_atomically(path) as file:
-            figure.savefig(file, format=path.suffix.removeprefix("."))
-    except OSError as error:
-        raise ConfigurationError(
-            f"--figure: {path}: cannot be written ({error.strerror})"
-        ) from None
-    finally:
-        plt.close(figure)
+    save(figure, path)
 
 
 def _curves(axes: Any, curves: pd.DataFrame) -> None:
