@@ -7,11 +7,12 @@ READY  := $(VENV)/.ready
 BUDGET ?= quick
 SEEDS  ?= 0,1,2
 RUNS   ?= runs
+MODEL  ?= squeezenet
 
 # One thread a process: on batches of ten it is also the fastest setting.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 fig6 fig8 fig9 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -21,6 +22,9 @@ help:
 	@echo "make bench-data      load time and peak memory of every data set that is found"
 	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
 	@echo "make table1   6 models x 8 selectors; BUDGET=$(BUDGET) SEEDS=$(SEEDS) RUNS=$(RUNS)"
+	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
+	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) BUDGET, SEEDS, RUNS as above"
+	@echo "make fig9     15 to 100 candidates; MODEL, BUDGET, SEEDS, RUNS as above"
 
 setup: $(READY)
 
@@ -68,6 +72,17 @@ table1: setup
 	$(BIN)/titan-run experiment=table1_audio seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=table1_movement seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-report table1 $(RUNS) --budget $(BUDGET)
+
+# What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
+fig6: setup
+	$(BIN)/titan-run experiment=fig6 paths.runs=$(RUNS)
+	$(BIN)/titan-run experiment=fig6 task=speech_spectrograms model=resnet34 paths.runs=$(RUNS)
+	$(BIN)/titan-run experiment=fig6 task=dsads model=mlp paths.runs=$(RUNS)
+	$(BIN)/python scripts/fig6.py $(RUNS)
+
+fig8 fig9: setup
+	$(BIN)/titan-run experiment=$@ model=$(MODEL) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/python scripts/$@.py $(RUNS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

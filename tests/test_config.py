@@ -130,7 +130,7 @@ def test_every_target_takes_its_files_parameters(configure, group, name, node):
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_run_of_an_experiment_is_valid(configure, experiment):
     whole = configure(f"experiment={experiment}", hydra=True)
-    params = OmegaConf.to_container(whole.hydra.sweeper.params)
+    params = OmegaConf.to_container(whole.hydra.sweeper.params, resolve=True)
     assert whole.hydra.mode.name == "MULTIRUN"
     for key, values in params.items():
         for value in values.split(","):
@@ -138,6 +138,15 @@ def test_every_run_of_an_experiment_is_valid(configure, experiment):
             validate(config)
             if key == "model":
                 build_network(config)
+
+
+@pytest.mark.parametrize("model", names("model"))
+def test_figure_8_has_every_block_of_every_model(configure, model):
+    task = {"mlp": "dsads", "resnet34": "speech_spectrograms"}.get(model, "cifar10")
+    whole = configure("experiment=fig8", f"model={model}", f"task={task}", hydra=True)
+    network = build_network(configure(f"task={task}", f"model={model}"))
+    expected = ",".join(str(n) for n in range(1, len(network.blocks) + 1))
+    assert whole.hydra.sweeper.params["filter.blocks"] == expected
 
 
 @pytest.mark.parametrize(

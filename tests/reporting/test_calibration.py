@@ -108,7 +108,8 @@ def test_halves_share_no_model_and_hold_equally_many_numbers():
 
 def test_the_model_has_a_number_for_every_claim(modelled):
     numbers = modelled_claims(read_board(modelled), SETUPS, Work(flops=1e9))
-    assert {claim.id for claim in paper_claims()} == set(numbers)
+    of_runs = "fig9."  # accuracies, and the rounds until one
+    assert {c.id for c in paper_claims() if not c.id.startswith(of_runs)} == set(numbers)
     assert all(math.isfinite(number) for number in numbers.values())
 
 

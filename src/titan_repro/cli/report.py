@@ -10,7 +10,7 @@ from titan_repro.errors import ConfigurationError, UserError
 
 if TYPE_CHECKING:
     from titan_repro.devices.round_work import RoundCounter
-    from titan_repro.reporting.replay import Device
+    from titan_repro.reporting.replay import Device, Replay
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,6 +92,13 @@ def _replay(options: argparse.Namespace) -> None:
     named = [] if options.device is None else [f"device={options.device}"]
     device = _device([*named, *options.overrides])
     print(replay_report(options.runs, load_runs(options.runs), device, _count_rounds))
+
+
+def replay_on(*overrides: str) -> "Replay":
+    """Return what replays runs on the device that overrides such as "device=jetson_nano" name."""
+    from titan_repro.reporting.replay import Replay
+
+    return Replay(_device(list(overrides)), _count_rounds)
 
 
 def _calibration(options: argparse.Namespace) -> None:

@@ -50,13 +50,13 @@ def compare(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Row]:
 
     runs: one row a finished or diverged run, as `Runs.summaries`; curves: as `Runs.curves`.
     """
-    pairs = _pairs(runs, curves)
+    paired_runs = pairs(runs, curves)
     rows = []
     for label in order_labels(runs["label"]):
         own = runs[runs["label"] == label]
         finished = own[own["status"] == "finished"]
         accuracies = finished["final_accuracy"].astype(float)
-        paired = pairs[pairs["label"] == label]
+        paired = paired_runs[paired_runs["label"] == label]
         rows.append(
             Row(
                 label=label,
@@ -66,23 +66,36 @@ def compare(runs: pd.DataFrame, curves: pd.DataFrame) -> list[Row]:
                 accuracy_spread=float(accuracies.std(ddof=1)) if len(accuracies) > 1 else math.nan,
                 compared=len(paired),
                 arrived=int(paired["rounds_ratio"].notna().sum()),
-                rounds_ratio=_geometric_mean(paired["rounds_ratio"]),
-                time_ratio=_geometric_mean(paired["time_ratio"]),
+                rounds_ratio=geometric_mean(paired["rounds_ratio"]),
+                time_ratio=geometric_mean(paired["time_ratio"]),
                 milliseconds=1000 * float(own["seconds_per_round"].median()),
             )
         )
     return rows
 
 
-def _geometric_mean(ratios: "pd.Series[float]") -> float:
+def geometric_mean(ratios: "pd.Series[float]") -> float:
     """Return the geometric mean of the numbers that are not NaN; NaN if there are none."""
     return float(np.exp(np.log(ratios.astype(float)).mean()))
 
 
-def _pairs(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+PAIR_COLUMNS = (
+    "label",
+    "run_id",
+    "random_id",
+    "arrival",
+    "random_arrival",
+    "rounds_ratio",
+    "time_ratio",
+)
+
+
+def pairs(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Pair every run with random selection of its seed: when it got to where that one ended.
 
-    Ratios are NaN for a run that never got there. Seeds whose random selection is missing, has
+    Columns: PAIR_COLUMNS. random_id: the run of random selection; arrival, random_arrival: rounds
+    after which the two were first measured there; rounds_ratio, time_ratio: of rounds and of
+    measured time. NaN for a run that never got there. Seeds whose random selection is missing, has
     diverged or ended no better than it began have no target, and their runs no row.
     """
     found = []
@@ -100,8 +113,10 @@ def _pairs(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
                 if arrival is None
                 else (arrival["round"], arrival["train_seconds"])
             )
-            found.append((run["label"], rounds / start["round"], seconds / start["train_seconds"]))
-    return pd.DataFrame(found, columns=["label", "rounds_ratio", "time_ratio"])
+            ids = (run["label"], run["run_id"], reference["run_id"])
+            ratios = (rounds / start["round"], seconds / start["train_seconds"])
+            found.append((*ids, rounds, start["round"], *ratios))
+    return pd.DataFrame(found, columns=list(PAIR_COLUMNS))
 
 
 def _curve(curves: pd.DataFrame, run_id: str) -> pd.DataFrame:

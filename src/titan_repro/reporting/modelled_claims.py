@@ -1,6 +1,7 @@
 """What the cost model says to the paper's claims about time, power and memory on its device.
 
-The numbers of the paper are in paper_claims.csv; ids of claims are the same everywhere.
+The numbers of the paper are in paper_claims.csv; ids of claims are the same everywhere. Those of
+figure 9 are about runs, so the cost model has nothing to say to them.
 """
 
 import csv

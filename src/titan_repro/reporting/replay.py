@@ -55,6 +55,10 @@ class Replay:
             return _measured(folder, summary)
         return modelled(self.device.board, self._counter(config), folder.rounds(), config["delay"])
 
+    def counter(self, folder: RunFolder) -> RoundCounter:
+        """Return what counts the rounds of a run."""
+        return self._counter(_read_config(folder))
+
     def _counter(self, config: Config) -> RoundCounter:
         deciding = {
             "network": config["model"]["network"],
