@@ -23,6 +23,7 @@ from titan_repro.errors import UserError
 from titan_repro.experiments.build import build_loader, build_network, load_task
 from titan_repro.experiments.run import run
 from titan_repro.pipeline.round import Round
+from titan_repro.tasks.base import locate
 from titan_repro.training import Evaluation
 
 WARM_UP = 20
@@ -34,7 +35,7 @@ class BareLoop:
 
     def __init__(self, config: DictConfig) -> None:
         loader = build_loader(config)
-        self.task = load_task(config, loader, loader.locate(Path(config.paths.data)))
+        self.task = load_task(config, loader, locate(loader, Path(config.paths.data)))
         self.network = build_network(config)
         self.network.train()
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=config.learning_rate)

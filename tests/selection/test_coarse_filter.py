@@ -15,7 +15,7 @@ from sync_guard import forbid_synchronisation
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import generator
 from titan_repro.selection import class_statistics
-from titan_repro.selection.candidate_queue import CandidateQueue, kept_samples
+from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
 from titan_repro.selection.class_quotas import QUOTAS, class_quotas, largest_remainder
 from titan_repro.selection.class_statistics import ClassStatistics
 from titan_repro.selection.coarse_filter import Admission, CoarseFilter, flatten_features
@@ -28,13 +28,17 @@ from titan_repro.selection.coarse_scores import (
     representativeness,
 )
 
-BATCHED, IN_TURN = 10**9, 0
-"""Values of LONG_FEATURE that force one way of adding samples or the other."""
+AT_ONCE, IN_TURN = False, True
+"""Ways of adding a round: that of every GPU, and that of the CPU."""
 
 
-@pytest.fixture(params=[BATCHED, IN_TURN], ids=["at_once", "in_turn"])
+def force(way: bool, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(class_statistics, "sample_by_sample", lambda _: way)
+
+
+@pytest.fixture(params=[AT_ONCE, IN_TURN], ids=["at_once", "in_turn"])
 def every_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(class_statistics, "LONG_FEATURE", request.param)
+    force(request.param, monkeypatch)
 
 
 def random_round(size: int, length: int = 6, classes: int = 5, seed: int = 0) -> tuple[Any, Any]:
@@ -72,7 +76,7 @@ def same(one: Admission, other: Admission) -> bool:
 class Case:
     arguments: dict[str, Any]
     rounds: list[tuple[Tensor, Tensor]]
-    way: int
+    way: bool
 
 
 @st.composite
@@ -100,21 +104,21 @@ def cases(draw: st.DrawFn) -> Case:
             noise = torch.randn(size, length, generator=generator(draw(st.integers(0, 99)), "f", t))
             features = features + noise
         rounds.append((features, labels))
-    return Case(arguments, rounds, draw(st.sampled_from([BATCHED, IN_TURN])))
+    return Case(arguments, rounds, draw(st.sampled_from([AT_ONCE, IN_TURN])))
 
 
 @settings(max_examples=250, derandomize=True, deadline=None)
 @given(cases())
 def test_all_at_once_and_sample_by_sample_keep_what_the_reference_keeps(case: Case) -> None:
     reference = ReferenceFilter(**case.arguments)
-    ways = [(CoarseFilter.admit, BATCHED), (CoarseFilter.admit, IN_TURN), (stream, case.way)]
+    ways = [(CoarseFilter.admit, AT_ONCE), (CoarseFilter.admit, IN_TURN), (stream, case.way)]
     filters = [CoarseFilter(**case.arguments) for _ in ways]
     for t, (features, labels) in enumerate(case.rounds):
         draws = torch.rand(len(labels), dtype=torch.float64, generator=generator(0, "d", t))
         expected = reference.admit(features.tolist(), labels.tolist(), draws.tolist())
         for (admit, way), coarse in zip(ways, filters, strict=True):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(class_statistics, "LONG_FEATURE", way)
+                force(way, patch)
                 admission = admit(coarse, features, labels, generator(0, "d", t))
             assert admission.positions.tolist() == expected
             assert admission.positions.dtype == torch.int64
@@ -135,14 +139,14 @@ def test_both_forms_agree_on_rounds_of_the_papers_size(score: str, quota: str) -
         assert same(first, stream(other, features, labels, generator(0, "g", t)))
 
 
-def test_long_features_are_added_in_turn_and_give_the_same_as_at_once(
+def test_features_in_several_pieces_give_the_same_as_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    features, labels = random_round(100, length=class_statistics.LONG_FEATURE)
+    features, labels = random_round(100, length=2 * class_statistics.PIECE + 1)
     features[3, 5] = math.nan
     results = []
-    for way in (BATCHED, IN_TURN):
-        monkeypatch.setattr(class_statistics, "LONG_FEATURE", way)
+    for way in (AT_ONCE, IN_TURN):
+        force(way, monkeypatch)
         statistics = ClassStatistics(5, 1.0)
         statistics.start_round(features.device)
         moments = [statistics.observe(features, labels) for _ in range(2)][-1]
@@ -420,6 +424,8 @@ def test_both_forms_of_the_keep_rule_on_many_ties_and_never_more_than_the_budget
     scores = torch.tensor([-math.inf if s is None else s for _, s in arrivals])
     kept = kept_samples(scores, finite, members, torch.tensor(quotas), budget, both_ends)
     assert queue.positions() == kept.nonzero()[:, 0].tolist()
+    classes, found = [y for y, _ in arrivals], [s for _, s in arrivals]
+    assert queue.positions() == kept_positions(found, classes, quotas, budget, both_ends)
 
 
 def test_features_of_any_shape_and_memory_format_give_the_same_rows() -> None:
@@ -448,7 +454,7 @@ def test_other_precisions_are_taken_as_they_are(dtype: torch.dtype) -> None:
 def test_a_round_at_once_never_waits_for_the_device(
     score: str, quota: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(class_statistics, "LONG_FEATURE", BATCHED)  # the way of every GPU
+    force(AT_ONCE, monkeypatch)
     coarse = CoarseFilter(10, score, quota, 0.9, num_classes=5)
     features, labels = random_round(40)
     with forbid_synchronisation():
@@ -460,7 +466,7 @@ def test_a_round_at_once_never_waits_for_the_device(
 def test_off_the_cpu_nothing_depends_on_what_tensors_hold(score: str) -> None:
     """Tensors on `meta` have no contents: whatever needs them to go on raises."""
     coarse = CoarseFilter(10, score, "per_class_proportional", 0.9, num_classes=5)
-    features, labels = random_round(40, length=2 * class_statistics.LONG_FEATURE)
+    features, labels = random_round(40, length=700)
     for t in range(2):
         admission = coarse.admit(features.to("meta"), labels.to("meta"), generator(0, "g", t))
         assert admission.positions.shape == (10,)

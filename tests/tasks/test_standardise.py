@@ -41,3 +41,8 @@ def test_not_finite_is_refused(value: float) -> None:
     inputs[2, 2] = value
     with pytest.raises(DataError, match="channel 2"):
         channel_moments(inputs)
+
+
+def test_no_input_is_an_error() -> None:
+    with pytest.raises(DataError, match="found 0 training samples; allowed: at least 1"):
+        channel_moments(torch.zeros(0, 4, 5))

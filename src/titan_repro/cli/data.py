@@ -125,20 +125,22 @@ def _list(options: argparse.Namespace) -> int:
 def _fetch(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.cli.data_summary import describe
+    from titan_repro.tasks.base import locate
 
     loader = make_loader(options.task)
     loader.fetch(options.data)
-    print(f"{options.task}: {describe(loader.locate(options.data))}")
+    print(f"{options.task}: {describe(locate(loader, options.data))}")
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.cli.data_summary import describe
+    from titan_repro.tasks.base import locate
     from titan_repro.tasks.damage import find_damage
 
     loader = make_loader(options.task)
-    source = loader.locate(options.data)
+    source = locate(loader, options.data)
     damaged = 0
     for line in find_damage(loader, source):
         print(line, flush=True)
@@ -151,11 +153,12 @@ def _check(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.reporting.samples import check_format, plot_samples
+    from titan_repro.tasks.base import locate
 
     output = options.output or Path(f"{options.task}.png")
     check_format(output)
     loader = make_loader(options.task)
-    task = loader.load(loader.locate(options.data), options.cache)
+    task = loader.load(locate(loader, options.data), options.cache)
     plot_samples(task, output)
     print(output)
     return 0
@@ -164,9 +167,10 @@ def _show(options: argparse.Namespace) -> int:
 def _devices(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.streams.partition import by_classes, by_owner, describe, dirichlet
+    from titan_repro.tasks.base import locate
 
     loader = make_loader(options.task)
-    task = loader.load(loader.locate(options.data), options.cache)
+    task = loader.load(locate(loader, options.data), options.cache)
     labels, seed = task.train.labels, options.seed
     devices = 50 if options.devices is None else options.devices
     if options.by == "user":

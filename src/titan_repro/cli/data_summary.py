@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from titan_repro.errors import DataError
-from titan_repro.tasks.base import Loader, Source
+from titan_repro.tasks.base import Loader, Source, locate
 from titan_repro.tasks.labels import counts
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def summarise(
     """Yield the lines about a task; with `by_class`, its samples by class and split too."""
     yield task
     try:
-        source = loader.locate(data)
+        source = locate(loader, data)
     except DataError as error:
         yield f"  not here  {error}"
         if loader.download_mb is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from titan_repro.allocator import keep_freed_memory
 from titan_repro.errors import ConfigurationError
 
 PLACES = ("cpu", "cuda", "cpu+cuda", "cuda+cpu")
@@ -63,8 +64,9 @@ def prepare(tensors: str, threads: int) -> torch.device:
 
 
 def configure_process(device: torch.device, threads: int) -> None:
-    """Set this process's thread count and make results on `device` repeatable."""
+    """Set this process's thread count and allocator, and make results on `device` repeatable."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # a resumed run must end on the same bits
         torch.backends.cudnn.benchmark = False

@@ -40,7 +40,7 @@ from titan_repro.records.round_record import RoundRecord
 from titan_repro.records.run_folder import RunFolder
 from titan_repro.records.run_writer import RunWriter
 from titan_repro.records.signals import Stop, interruption
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, locate
 from titan_repro.training import Evaluation, evaluate, fixed_subset
 
 
@@ -109,7 +109,7 @@ def run(
     starting = build_crew(config)
     modelled_board(config)  # refused now rather than after the last round
     loader = build_loader(config)
-    source = loader.locate(Path(config.paths.data).expanduser())
+    source = locate(loader, Path(config.paths.data).expanduser())
     facts = identity(config, source.form, scoring=selector.scores)
     names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
     folder = RunFolder(Path(config.paths.runs, *names).expanduser())

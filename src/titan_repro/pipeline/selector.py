@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.models.folding import FoldedNetwork
 from titan_repro.models.norm import scoring_mode
 from titan_repro.selection.base import Candidates, Needs, Policy, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
@@ -72,6 +73,7 @@ class Selector:
         self.blocks = blocks
         self.pooling = pooling
         self.scoring_norm = scoring_norm
+        self._folded: FoldedNetwork | None = None
 
     @property
     def scores(self) -> bool:
@@ -116,7 +118,7 @@ class Selector:
             if needs is Needs.FULL_GRADIENTS:
                 moments = full_gradient_moments(network, inputs, labels, self.classes)
                 return Candidates(labels, counts, moments=moments)
-            embeddings = network.embed(inputs)  # (N, d)
+            embeddings = self._forward(network).embed(inputs)  # (N, d)
             logits = network.classifier(embeddings)  # (N, C)
         return Candidates(labels, counts, logits=logits, embeddings=embeddings)
 
@@ -134,9 +136,20 @@ class Selector:
         if self.filter is None or not self.filter.needs_features:
             return None
         with scoring_mode(network, self.scoring_norm):
-            features = network.features(inputs, self.blocks)
+            features = self._forward(network).features(inputs, self.blocks)
         average = self.pooling == "average" and features.ndim > 2
         return features.flatten(start_dim=2).mean(dim=2) if average else features
+
+    def _forward(self, network: BlockNetwork) -> BlockNetwork | FoldedNetwork:
+        """Return what computes the network's forward pass: on a CPU, without BatchNorm layers.
+
+        On a GPU folding takes more kernels than it saves.
+        """
+        if self.scoring_norm != "running" or network.classifier.weight.device.type != "cpu":
+            return network
+        if self._folded is None or self._folded.source is not network:
+            self._folded = FoldedNetwork(network)
+        return self._folded
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""

@@ -8,6 +8,7 @@ from typing import Never
 
 import torch
 
+from titan_repro.allocator import keep_freed_memory
 from titan_repro.errors import UserError
 from titan_repro.pipeline.channel import Channel, Inbox, PeerGone
 from titan_repro.pipeline.child import LEFT_ALONE
@@ -54,6 +55,7 @@ def _serve(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Never:
 def _equipped(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Stage:
     equipment: Equipment = receive_packed(trainer)
     torch.set_num_threads(equipment.threads)
+    keep_freed_memory()
     gc.freeze()  # what is here now stays: it need not be looked through again and again
     trainer.send("ready")
     return kind(equipment, trainer, neighbour)

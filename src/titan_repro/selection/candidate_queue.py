@@ -101,10 +101,39 @@ class CandidateQueue:
         return _offer_in_turn(self._best_of_rest, displaced)
 
 
+def kept_positions(
+    scores: Sequence[float | None],
+    labels: Sequence[int],
+    quotas: Sequence[int],
+    budget: int,
+    both_ends: bool,
+) -> list[int]:
+    """Return the positions that `CandidateQueue` would hold at the end, in order of arrival.
+
+    scores: of each sample in order of arrival, None if not finite. labels: likewise.
+    """
+    scored = {i: score for i, score in enumerate(scores) if score is not None}
+    highest_first = sorted(scored, key=lambda i: -scored[i])
+    ends = [highest_first, sorted(scored, key=scored.__getitem__)] if both_ends else [highest_first]
+    kept: set[int] = set()
+    by_class = zip(*(shares_of_ends(quota, both_ends) for quota in quotas), strict=True)
+    for order, shares in zip(ends, by_class, strict=True):
+        room = list(shares)
+        for i in order:
+            if i not in kept and room[labels[i]] > 0:
+                room[labels[i]] -= 1
+                kept.add(i)
+    free = budget - len(kept)
+    for order, share in zip(ends, shares_of_ends(free, both_ends), strict=True):
+        kept.update([i for i in order if i not in kept][:share])
+    without_score = [i for i in range(len(scores)) if i not in scored]
+    return sorted([*kept, *without_score[: budget - len(kept)]])
+
+
 def kept_samples(
     scores: Tensor, finite: Tensor, members: Tensor, quotas: Tensor, budget: int, both_ends: bool
 ) -> Tensor:
-    """Return which samples `CandidateQueue` would hold at the end, (v,) bool, exactly `budget`.
+    """Do as `kept_positions` on tensors; return which samples are kept, (v,) bool.
 
     scores: (v,) in order of arrival. finite: (v,) bool. members: (v, C) bool, True at the
     sample's class. quotas: (C,) int64, of sum at most `budget` <= v. Nothing here waits for a GPU.

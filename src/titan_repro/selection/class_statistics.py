@@ -2,13 +2,23 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from titan_repro.selection.coarse_scores import Moments
 
-LONG_FEATURE = 600
-"""From this length on, one pass over the rows beats the matrix products on a CPU core."""
+PIECE = 8192
+"""Numbers of a feature multiplied by one call: few enough for a core's cache, and for a BLAS that
+splits long vectors over threads, and then rounds otherwise, to leave them alone."""
+
+
+def sample_by_sample(samples: Tensor) -> bool:
+    """Whether a round (v, ...) is gone through one sample after the other: on a CPU.
+
+    There one pass over the rows beats matrix products, and a few numbers beat small tensors.
+    """
+    return samples.device.type == "cpu"
 
 
 class ClassStatistics:
@@ -54,9 +64,10 @@ class ClassStatistics:
         self._expect_length(features.shape[1])
         at_least_single = torch.promote_types(features.dtype, torch.float32)
         finite = features.sum(1, dtype=at_least_single).isfinite()  # (v,)
+        if sample_by_sample(features) and len(labels) > 1:
+            return self._add_in_turn(features, labels, finite)
+        add = self._add_one if sample_by_sample(features) else self._add_at_once
         members = (self.memberships(labels) & finite[:, None]).double()  # (v, C)
-        one_by_one = features.device.type == "cpu" and features.shape[1] >= LONG_FEATURE
-        add = self._add_in_turn if one_by_one else self._add_at_once
         feature_square, product = add(features, labels, members, finite)
 
         counts = _running(self.counts, members)
@@ -65,12 +76,9 @@ class ClassStatistics:
         growth = 2 * product - feature_square
         sum_squares = _running(self._sum_squares, members * growth[:, None])
         self.counts, self.squares, self._sum_squares = counts[-1], squares[-1], sum_squares[-1]
-
         own = labels[:, None]
         count, square, sum_square = (t.gather(1, own)[:, 0] for t in (counts, squares, sum_squares))
-        return Moments(
-            finite, feature_square, product / count, sum_square / count**2, square / count
-        )
+        return _moments(finite, count, feature_square, product, sum_square, square)
 
     def memberships(self, labels: Tensor) -> Tensor:
         """Return (v, C) bool, True at each sample's class."""
@@ -95,33 +103,52 @@ class ClassStatistics:
         if self.sums.shape[1] != length:
             raise ValueError(f"features of length {length}, after length {self.sums.shape[1]}")
 
-    def _add_in_turn(
+    def _add_in_turn(self, features: Tensor, labels: Tensor, finite: Tensor) -> Moments:
+        """Add rows one after the other: each, and its class's sum, is in the cache meanwhile.
+
+        For the CPU only: `numpy` refuses any other tensor, instead of waiting for it.
+        """
+        rows, sums = _as_numpy(features), self.sums.numpy()
+        counts, squares, sum_squares = (
+            sums_of.tolist() for sums_of in (self.counts, self.squares, self._sum_squares)
+        )
+        row, found = np.empty(rows.shape[1]), []
+        pieces = [slice(k, k + PIECE) for k in range(0, len(row), PIECE)]
+        for i, (y, is_finite) in enumerate(zip(labels.tolist(), finite.tolist(), strict=True)):
+            total, square, product = sums[y], 0.0, 0.0
+            for k in pieces if is_finite else ():
+                part, its = row[k], total[k]
+                part[:] = rows[i, k]  # to double precision
+                its += part
+                square += float(part.dot(part))
+                product += float(part.dot(its))
+            counts[y] += is_finite
+            squares[y] += square
+            sum_squares[y] += 2 * product - square
+            found.append((counts[y], square, product, sum_squares[y], squares[y]))
+        for name, now in (("counts", counts), ("squares", squares), ("_sum_squares", sum_squares)):
+            setattr(self, name, torch.tensor(now, dtype=torch.float64))
+        return _moments(finite, *torch.tensor(found, dtype=torch.float64).T)
+
+    def _add_one(
         self, features: Tensor, labels: Tensor, members: Tensor, finite: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Update `sums`; return |f|^2 and <f, s_y> after each addition, both (v,).
-
-        Each row and its class's sum are in the cache while they are needed. For the CPU only:
-        `numpy` refuses any other tensor, instead of waiting for it.
+        """Do as `_add_at_once` with the one row of a sample that arrives alone; its class's sum
+        is changed where it is.
         """
-        squares = [zero := members.new_zeros(())] * len(labels)
-        products = [zero] * len(labels)
-        feature, totals = self.sums.new_empty(features.shape[1]), self.sums.unbind(0)
-        on_host = labels.numpy().tolist(), finite.numpy().tolist()
-        for i, (row, label, is_finite) in enumerate(zip(features.unbind(0), *on_host, strict=True)):
-            if is_finite:
-                feature.copy_(row)  # to double precision
-                totals[label].add_(feature)
-                squares[i] = feature.dot(feature)
-                products[i] = feature.dot(totals[label])
-        return torch.stack(squares), torch.stack(products)
+        if not finite.item():
+            return members.new_zeros(1), members.new_zeros(1)
+        feature, total = features[0].double(), self.sums[int(labels)]
+        total.add_(feature)
+        return feature.dot(feature)[None], feature.dot(total)[None]
 
     def _add_at_once(
         self, features: Tensor, labels: Tensor, members: Tensor, finite: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Do as `_add_in_turn` in a fixed number of operations, none of which waits for a GPU.
+        """Update `sums`; return |f|^2 and <f, s_y> after each addition, both (v,).
 
-        <f_i, s_y> after addition i is <f_i, s_y> before the first, and <f_i, f_j> over all j <= i
-        of the same class.
+        In a fixed number of operations, none of which waits for a GPU: <f_i, s_y> after addition i
+        is <f_i, s_y> before the first, and <f_i, f_j> over all j <= i of the same class.
         """
         rows = features.double().masked_fill(~finite[:, None], 0.0)  # (v, f)
         products = rows @ rows.T  # (v, v)
@@ -129,6 +156,24 @@ class ClassStatistics:
         before = (rows @ self.sums.T).gather(1, labels[:, None])[:, 0]
         self.sums = self.sums + members.T @ rows
         return products.diagonal(), before + (earlier * products).sum(1)
+
+
+def _moments(
+    finite: Tensor,
+    count: Tensor,
+    feature_square: Tensor,
+    product: Tensor,
+    sum_square: Tensor,
+    square: Tensor,
+) -> Moments:
+    """Return averages from what each sample, (v,), found: its class's sums, and its products."""
+    return Moments(finite, feature_square, product / count, sum_square / count**2, square / count)
+
+
+def _as_numpy(features: Tensor) -> np.ndarray:
+    """Return the features as an array, which knows no bfloat16."""
+    known = features.float() if features.dtype == torch.bfloat16 else features
+    return known.detach().numpy()
 
 
 def _running(start: Tensor, increments: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
+from titan_repro.selection import class_statistics
 from titan_repro.selection.base import check_choice
-from titan_repro.selection.candidate_queue import CandidateQueue, kept_samples
+from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
 from titan_repro.selection.class_quotas import QUOTAS, class_quotas
 from titan_repro.selection.class_statistics import ClassStatistics
 from titan_repro.selection.coarse_scores import SCORES, coarse_scores
@@ -107,8 +108,7 @@ class CoarseFilter:
         quotas = self._begin(labels.device)
         scores, finite = self._scores(features, labels, generator)
         members = self.statistics.memberships(labels)
-        kept = kept_samples(scores, finite, members, quotas, self.budget, self.both_ends)
-        positions = kept.byte().argsort(descending=True, stable=True)[: self.budget]
+        positions = self._kept(scores, finite, labels, members, quotas)
         return Admission(positions, members.sum(0), (~finite).sum())
 
     def start_round(
@@ -131,6 +131,18 @@ class CoarseFilter:
     def _begin(self, device: torch.device) -> Tensor:
         self.statistics.start_round(device)
         return class_quotas(self.quota, self.statistics.counts, self.budget)
+
+    def _kept(
+        self, scores: Tensor, finite: Tensor, labels: Tensor, members: Tensor, quotas: Tensor
+    ) -> Tensor:
+        """Return the positions of the candidates, (budget,)."""
+        if class_statistics.sample_by_sample(labels):
+            known = zip(scores.tolist(), finite.tolist(), strict=True)
+            of_each = [score if is_finite else None for score, is_finite in known]
+            on_host = of_each, labels.tolist(), quotas.tolist()
+            return torch.tensor(kept_positions(*on_host, self.budget, self.both_ends))
+        kept = kept_samples(scores, finite, members, quotas, self.budget, self.both_ends)
+        return kept.byte().argsort(descending=True, stable=True)[: self.budget]
 
     def _scores(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator

@@ -7,6 +7,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from titan_repro.errors import DataError
+
 
 @dataclass(frozen=True)
 class Split:
@@ -120,3 +122,15 @@ class Loader(Protocol):
         An interrupted download is taken up or begun again by the next call.
         """
         ...
+
+
+def locate(loader: Loader, data: Path) -> Source:
+    """Find a data set below the folder `data`.
+
+    Raises DataError as `loader.locate` does, and for a folder that may not be looked into.
+    """
+    try:
+        return loader.locate(data)
+    except OSError as error:
+        place = error.filename or data
+        raise DataError(f"{place}: cannot be looked into ({error.strerror})") from None

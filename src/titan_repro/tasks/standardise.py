@@ -27,8 +27,11 @@ def channel_moments(inputs: Tensor, channel: int = 0) -> tuple[Tensor, Tensor]:
 
     Both results are float32 of length C along `channel` and 1 along the other axes, so they
     broadcast against input_shape. The standard deviation of a constant channel is given as 1,
-    and the log says so. Raises DataError if a channel holds NaN or infinity.
+    and the log says so. Raises DataError if there is no input and if a channel holds NaN or
+    infinity.
     """
+    if len(inputs) == 0:
+        raise DataError("found 0 training samples; allowed: at least 1")
     count = 0
     mean = torch.zeros(inputs.shape[channel + 1], dtype=torch.float64)
     squares = torch.zeros_like(mean)  # sum of squared deviations from the mean, (C,)

@@ -1,0 +1,102 @@
+"""Scoring without BatchNorm layers: with running statistics each is part of the layer before it.
+
+    norm(w * x + b) = (s w) * x + (b - m) s + beta    with s = gamma / sqrt(v + eps)
+
+On a CPU a forward pass of SqueezeNet then takes a sixth less, and its stem half the time.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from titan_repro.models.base import BlockNetwork
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A convolution and the BatchNorm after it, and the convolution that stands for both."""
+
+    block: int
+    convolution: nn.Conv2d
+    norm: nn.BatchNorm2d
+    both: nn.Conv2d
+
+    def refresh(self) -> None:
+        """Compute the weight and bias of `both` from what the two layers hold now."""
+        norm, weight, bias = self.norm, self.both.weight, self.both.bias
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert bias is not None
+        scale = (norm.running_var + norm.eps).rsqrt_() * norm.weight  # (out,)
+        torch.mul(self.convolution.weight, scale.view(-1, 1, 1, 1), out=weight)
+        centre = norm.running_mean
+        if self.convolution.bias is not None:
+            centre = centre - self.convolution.bias
+        torch.addcmul(norm.bias, centre, scale, value=-1, out=bias)
+
+
+class FoldedNetwork:
+    """A network's forward pass with running statistics, fewer layers and the same parameters.
+
+    Weights of folded layers are this object's own and follow the network's with each call; all
+    others are the network's. Its results are the network's up to rounding.
+    """
+
+    def __init__(self, network: BlockNetwork) -> None:
+        self.source = network
+        shared = {id(t): t for t in (*network.parameters(), *network.buffers())}
+        self._copy = copy.deepcopy(network, dict(shared)).eval()
+        self._folds = list(_fold(network, self._copy))
+
+    @torch.no_grad()
+    def features(self, inputs: Tensor, blocks: int) -> Tensor:
+        """Return the output of the first `blocks` blocks, (n, *feature_shape)."""
+        self._refresh(blocks)
+        return self._copy.features(inputs, blocks)
+
+    @torch.no_grad()
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Return the input of the last layer, (n, d)."""
+        self._refresh(len(self._copy.blocks))
+        return self._copy.embed(inputs)
+
+    def _refresh(self, blocks: int) -> None:
+        for fold in self._folds:
+            if fold.block < blocks:
+                fold.refresh()
+
+
+def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
+    """Take every BatchNorm that follows a convolution out of `folded`, a copy of `network`."""
+    for block, (original, reduced) in enumerate(zip(network.blocks, folded.blocks, strict=True)):
+        for first, second in _pairs(original):
+            convolution = reduced.get_submodule(first)
+            assert isinstance(convolution, nn.Conv2d)
+            weight = torch.empty_like(convolution.weight)  # strides and all
+            convolution.weight = nn.Parameter(weight, requires_grad=False)
+            convolution.bias = nn.Parameter(weight.new_empty(len(weight)), requires_grad=False)
+            reduced.set_submodule(second, nn.Identity())
+            yield Fold(
+                block,
+                original.get_submodule(first),  # type: ignore[arg-type]
+                original.get_submodule(second),  # type: ignore[arg-type]
+                convolution,
+            )
+
+
+def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names of each convolution and BatchNorm of which one sees only the other."""
+    graph = fx.symbolic_trace(block).graph
+    calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+    for node in graph.nodes:
+        if node.op != "call_module" or type(block.get_submodule(node.target)) is not nn.BatchNorm2d:
+            continue
+        before = node.args[0]
+        alone = before.op == "call_module" and len(before.users) == 1
+        if not alone or type(block.get_submodule(before.target)) is not nn.Conv2d:
+            continue
+        if calls.count(before.target) == calls.count(node.target) == 1:
+            yield before.target, node.target

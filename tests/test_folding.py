@@ -1,0 +1,89 @@
+"""A folded network scores as the network itself does with its running statistics."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from titan_repro.models.alexnet import alexnet
+from titan_repro.models.base import BlockNetwork
+from titan_repro.models.folding import FoldedNetwork
+from titan_repro.models.mlp import mlp
+from titan_repro.models.mobilenet import mobilenet
+from titan_repro.models.norm import scoring_mode
+from titan_repro.models.resnet import resnet34, resnet50
+from titan_repro.models.small_cnn import small_cnn
+from titan_repro.models.squeezenet import squeezenet
+from titan_repro.training import Schedule, Trainer
+
+IMAGE = (3, 16, 16)
+NETWORKS = {
+    "alexnet": (lambda: alexnet((3, 32, 32), 4), 0),
+    "mobilenet": (lambda: mobilenet(IMAGE, 4), 27),
+    "mobilenet group": (lambda: mobilenet(IMAGE, 4, norm="group"), 0),
+    "squeezenet": (lambda: squeezenet(IMAGE, 4), 25),
+    "resnet34": (lambda: resnet34((1, 40, 98), 4), 36),
+    "resnet50": (lambda: resnet50(IMAGE, 4), 53),
+    "small_cnn": (lambda: small_cnn((1, 8, 8), 4, norm="batch"), 3),
+    "mlp": (lambda: mlp((20,), 4), 0),
+}
+SHAPES = {"alexnet": (3, 32, 32), "resnet34": (1, 40, 98), "small_cnn": (1, 8, 8), "mlp": (20,)}
+
+
+def steps(network: BlockNetwork, shape: tuple[int, ...], number: int = 2) -> None:
+    """Train a little, so that running statistics, gammas and betas are nobody's defaults."""
+    g = torch.Generator().manual_seed(0)
+    trainer = Trainer(network, Schedule(0.02, 1.0, 1))
+    for t in range(number):
+        inputs = torch.randn(6, *shape, generator=g) * 2 + 1
+        trainer.step(inputs, torch.arange(6) % 4, torch.ones(6), t)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_features_and_embeddings_are_the_networks_own_and_follow_its_training(name: str) -> None:
+    torch.manual_seed(0)
+    build, folds = NETWORKS[name]
+    network, shape = build(), SHAPES.get(name, IMAGE)
+    folded = FoldedNetwork(network)
+    norms = sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+    assert len(folded._folds) == folds == norms
+    inputs = torch.randn(5, *shape)
+    for _ in range(2):
+        steps(network, shape)
+        before = copy.deepcopy(network.state_dict())
+        with torch.no_grad(), scoring_mode(network, "running"):
+            for blocks in (1, len(network.blocks)):
+                close(folded.features(inputs, blocks), network.features(inputs, blocks))
+            close(folded.embed(inputs), network.embed(inputs))
+        assert all(torch.equal(before[key], now) for key, now in network.state_dict().items())
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    scale = expected.abs().max().item()
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_a_convolution_with_a_bias_and_layers_used_twice() -> None:
+    """The bias goes through the norm; what two others see, or is called twice, stays as it is."""
+    torch.manual_seed(0)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+            self.again, self.shared = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen_twice = self.first(x)
+            x = self.norm(seen_twice) + seen_twice
+            return self.shared(self.again(self.shared(self.again(x))))
+
+    plain = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU())
+    neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = BlockNetwork(nn.Sequential(plain, Twice()), neck, nn.Linear(3, 4))
+    steps(network, IMAGE)
+    folded, inputs = FoldedNetwork(network), torch.randn(5, *IMAGE)
+    assert len(folded._folds) == 1
+    with torch.no_grad(), scoring_mode(network, "running"):
+        close(folded.embed(inputs), network.embed(inputs))
