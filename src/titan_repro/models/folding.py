@@ -63,6 +63,19 @@ class FoldedNetwork:
         self._refresh(len(self._copy.blocks))
         return self._copy.embed(inputs)
 
+    def frozen(self) -> BlockNetwork:
+        """Return what computes this forward pass with the weights as they are now.
+
+        For many passes with the same weights; it is used up by the next call of this object.
+        """
+        self._refresh(len(self._copy.blocks))
+        return self._copy
+
+    def own_bytes(self, blocks: int) -> int:
+        """Return the bytes of weights in the first blocks that are not the network's."""
+        own = [fold.both.state_dict() for fold in self._folds if fold.block < blocks]
+        return sum(t.numel() * t.element_size() for state in own for t in state.values())
+
     def _refresh(self, blocks: int) -> None:
         for fold in self._folds:
             if fold.block < blocks:
