@@ -27,6 +27,7 @@ from titan_repro.errors import UserError
 from titan_repro.experiments.build import build_crew, build_loader, load_task
 from titan_repro.experiments.costs import check_measurable
 from titan_repro.experiments.side_by_side import SideBySide, run_side_by_side
+from titan_repro.tasks.base import locate
 
 TASKS = {
     "alexnet": "cifar10",
@@ -81,7 +82,7 @@ def measure(config: DictConfig) -> SideBySide:
     loader = build_loader(config)
     with build_crew(config) as crew:
         assert crew is not None
-        task = load_task(config, loader, loader.locate(Path(config.paths.data).expanduser()))
+        task = load_task(config, loader, locate(loader, Path(config.paths.data).expanduser()))
         return run_side_by_side(config, crew, task, config.experiment.rounds)
 
 

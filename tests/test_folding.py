@@ -88,3 +88,24 @@ def test_a_convolution_with_a_bias_and_layers_used_twice() -> None:
     assert len(folded._folds) == 1
     with torch.no_grad(), scoring_mode(network, "running"):
         close(folded.refresh().embed(inputs), network.embed(inputs))
+
+
+def test_frozen_weights_stay_while_the_networks_go_on():
+    network = small_cnn((1, 8, 8), 10, norm="batch")
+    inputs = torch.randn(5, 1, 8, 8)
+    network.eval()
+    with torch.no_grad():
+        before = network.embed(inputs)
+        frozen = FoldedNetwork(network).refresh()
+        network.blocks[0][0].weight.mul_(2)
+        assert torch.allclose(frozen.embed(inputs), before, atol=1e-5)
+        assert not torch.allclose(network.embed(inputs), before, atol=1e-2)
+
+
+def test_bytes_of_folded_weights_by_hand():
+    """One channel to 32, 3 x 3 kernels, and a bias each; then 32 to 64 and 64 to 64."""
+    folded = FoldedNetwork(small_cnn((1, 8, 8), 10, norm="batch"))
+    first = 4 * (32 * 1 * 9 + 32)
+    assert folded.own_bytes(1) == first
+    assert folded.own_bytes(3) == first + 4 * (64 * 32 * 9 + 64) + 4 * (64 * 64 * 9 + 64)
+    assert FoldedNetwork(small_cnn((1, 8, 8), 10, norm="none")).own_bytes(3) == 0

@@ -14,6 +14,7 @@ from titan_repro.experiments.costs import is_measurement, measure_costs
 from titan_repro.experiments.modelled_costs import (
     Counted,
     board_of,
+    counted_memory,
     modelled_latencies,
     modelled_memory,
     modelled_power,
@@ -213,6 +214,19 @@ def test_the_modelled_board_says_what_a_replay_of_rounds_would(configure):
     memory = modelled_memory(board, work)
     assert memory["titan_pipelined"]["total_mb"] == piped.memory_bytes / 1e6
     assert memory["rs"]["total_mb"] == plain.memory_bytes / 1e6
+
+
+def test_on_this_machine_only_folded_weights_are_copied(configure):
+    plain = counted_memory(Counted.of(configure(*TINY)))
+    assert plain["titan_pipelined"]["copies_mb"] == plain["rs"]["filter_mb"] == 0
+    assert plain["titan_pipelined"]["scoring_mb"] > plain["rs"]["scoring_mb"] == 0
+    normed = counted_memory(Counted.of(configure(*TINY, "model.norm=batch")))["titan_pipelined"]
+    stem, whole = 320, 320 + 18_496 + 36_928  # weights and biases of the convolutions
+    assert normed["copies_mb"] == pytest.approx(4e-6 * (stem + whole))
+    parts = [value for name, value in normed.items() if name != "total_mb"]
+    assert normed["total_mb"] == pytest.approx(sum(parts))
+    batch = Counted.of(configure(*TINY, "model.norm=batch", "scoring_norm=batch"))
+    assert counted_memory(batch)["titan_pipelined"]["copies_mb"] == 0
 
 
 def test_modelled_latencies_by_hand(configure):

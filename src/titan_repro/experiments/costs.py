@@ -25,7 +25,7 @@ from titan_repro.records.identity import run_id
 from titan_repro.records.lock import exclusive
 from titan_repro.records.provenance import provenance
 from titan_repro.records.storage import read_json, write_json, writing
-from titan_repro.tasks.base import Source, Task
+from titan_repro.tasks.base import Source, Task, locate
 
 COSTS = "costs.json"
 
@@ -67,7 +67,7 @@ def measure_costs(
     board_of(config)
     starting = build_crew(config)
     loader = build_loader(config)
-    source = loader.locate(Path(config.paths.data).expanduser())
+    source = locate(loader, Path(config.paths.data).expanduser())
     name = run_id(_identity(config, source))
     parts = (config.task.name, config.model.name, config.experiment.name, name)
     folder = Path(config.paths.runs, *parts).expanduser()

@@ -13,6 +13,8 @@ from omegaconf import DictConfig
 
 from titan_repro.experiments.build import build_network, build_selector, build_stream
 from titan_repro.experiments.side_by_side import with_selector
+from titan_repro.models.base import BlockNetwork
+from titan_repro.models.folding import FoldedNetwork
 from titan_repro.pipeline.selector import Selector
 from titan_repro.seeds import generator
 from titan_repro.selection.coarse_filter import CoarseFilter
@@ -27,7 +29,8 @@ LEAST, MOST, WARM_UP = 5, 1000, 3
 class Latency:
     """Medians, in milliseconds for one sample.
 
-    arriving: each sample by itself when it arrives; what only a whole round makes possible, the
+    arriving: each sample by itself when it arrives, with BatchNorm folded into the weights once
+        beforehand, as they stand still during a round; what only a whole round makes possible, the
         policy's choice, is divided among the round's samples. bulk: a round at once.
     repetitions: of whichever timing had the fewest.
     """
@@ -62,6 +65,8 @@ class _Bench:
 
     def __init__(self, config: DictConfig, task: Task, seconds: float) -> None:
         self.network = build_network(config)
+        folds = config.scoring_norm == "running"
+        self.still = FoldedNetwork(self.network).refresh() if folds else self.network
         self.stream = build_stream(config, task)
         self.arrivals = self.stream.round(0)
         self.batch_size: int = config.batch_size
@@ -80,7 +85,7 @@ class _Bench:
 
         def offer() -> None:
             sample, label = next(offers)
-            features = selector.features(self.network, self.stream.inputs(sample))
+            features = selector.features(self.still, self.stream.inputs(sample))
             queue.offer(None if features is None else features[0], label)
 
         return _latency(self._time(offer), _each(bulk, samples))
@@ -90,17 +95,18 @@ class _Bench:
         samples = len(self.arrivals)
         admitted = selector.admit(self.network, self.stream, self.arrivals, self.draws)
         candidates = selector.score(self.network, admitted)
-        one = self._time(partial(self._score, selector, self.arrivals.take(torch.tensor([0]))))
-        everything = self._time(partial(self._score, selector, self.arrivals))
+        first = self.arrivals.take(torch.tensor([0]))
+        one = self._time(partial(self._score, selector, self.still, first))
+        everything = self._time(partial(self._score, selector, self.network, self.arrivals))
         choice = self._time(
             lambda: selector.select(admitted, candidates, self.batch_size, self.draws)
         )
         chosen = _each(choice, samples)
         return _latency(_sum(one, chosen), _sum(_each(everything, samples), chosen))
 
-    def _score(self, selector: Selector, arrivals: Arrivals) -> None:
-        admitted = selector.admit(self.network, self.stream, arrivals, self.draws)
-        selector.score(self.network, admitted)
+    def _score(self, selector: Selector, network: BlockNetwork, arrivals: Arrivals) -> None:
+        admitted = selector.admit(network, self.stream, arrivals, self.draws)
+        selector.score(network, admitted)
 
     @torch.no_grad()
     def _time(self, call: Callable[[], object]) -> _Timing:

@@ -1,7 +1,7 @@
 """What selection costs on a board that is not here, and its memory as counted on this machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from omegaconf import DictConfig
@@ -15,6 +15,7 @@ from titan_repro.devices.round_work import RoundCounter, RoundSize
 from titan_repro.errors import ConfigurationError
 from titan_repro.experiments.counter import build_counter
 from titan_repro.experiments.side_by_side import hidden_share, with_selector
+from titan_repro.models.folding import FoldedNetwork
 from titan_repro.selection.base import Needs
 
 
@@ -114,17 +115,23 @@ def modelled_memory(board: Board, work: Counted) -> dict[str, Any]:
 
 
 def counted_memory(work: Counted) -> dict[str, Any]:
-    """Return the same on this machine: whole rounds at once, weights shared in place."""
+    """Return the same on this machine: whole rounds at once, and weights shared in place.
 
-    def megabytes(counter: RoundCounter, size: RoundSize) -> dict[str, float]:
-        return _megabytes(
-            round_memory(counter, size, filter_at_once=None, score_at_once=None, separate=False)
-        )
+    The copies are the weights that scoring and filter have BatchNorm folded into, a process each.
+    """
+    everything = {"filter_at_once": None, "score_at_once": None}
+    random = round_memory(work.others["rs"], work.random, **everything, separate=False)
+    titan = round_memory(work.titan, work.size, **everything, separate=False)
+    copies = sum(_folded_bytes(work.titan, n) for n in (work.titan.blocks, None))
+    return {"rs": _megabytes(random), "titan_pipelined": _megabytes(replace(titan, copies=copies))}
 
-    return {
-        "rs": megabytes(work.others["rs"], work.random),
-        "titan_pipelined": megabytes(work.titan, work.size),
-    }
+
+def _folded_bytes(counter: RoundCounter, blocks: int | None) -> int:
+    """Return the bytes of folded weights in the first blocks, or in all."""
+    if counter.scoring_norm != "running":
+        return 0
+    network = counter.network
+    return FoldedNetwork(network).own_bytes(len(network.blocks) if blocks is None else blocks)
 
 
 def _megabytes(memory: Memory) -> dict[str, float]:

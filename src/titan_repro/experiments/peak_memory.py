@@ -27,6 +27,7 @@ from titan_repro.experiments.build import (
     load_task,
 )
 from titan_repro.experiments.run import process_ids
+from titan_repro.tasks.base import locate
 
 INTERVAL = 0.2
 
@@ -71,7 +72,7 @@ def measure_here(config: DictConfig, rounds: int) -> PeakMemory:
     device = prepare(config.device.tensors, config.device.threads)
     network, selector, loader = build_network(config), build_selector(config), build_loader(config)
     with build_crew(config) as crew:
-        source = loader.locate(Path(config.paths.data).expanduser())
+        source = locate(loader, Path(config.paths.data).expanduser())
         task = load_task(config, loader, source).to(device)
         processes = process_ids(crew)
         meter = MemoryMeter(processes.values, interval=INTERVAL)

@@ -62,6 +62,11 @@ class FoldedNetwork:
                 fold.refresh()
         return self._copy
 
+    def own_bytes(self, blocks: int) -> int:
+        """Return the bytes of weights in the first blocks that are not the network's."""
+        own = [fold.both.state_dict() for fold in self._folds if fold.block < blocks]
+        return sum(t.numel() * t.element_size() for state in own for t in state.values())
+
 
 def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
     """Take every BatchNorm that follows a convolution out of `folded`, a copy of `network`."""

@@ -22,8 +22,8 @@ from titan_repro.reporting.sweeps import Sweep, accuracies, find_sweeps
 
 CLOCKS = ("measured", "modelled")
 PAPER_COLOUR = "#1a1a1a"
-STARS = ("*", "P", "X", "p", "h", "s")
-"""Marks of adaptive budgets."""
+STARS = (("*", "#1b7f79"), ("P", "#e6a117"), ("X", "#2b6cb0"), ("p", "#8c6bb1"), ("s", "#7f9c3b"))
+"""Marks and colours of adaptive budgets."""
 
 LOG_BELOW = -200.0
 """Time that is lost rather than saved, in percent, beyond which the axis is logarithmic."""
@@ -161,7 +161,7 @@ def _paper_cell(kind: str, candidates: str) -> str:
 def _plot(sweeps: Sequence[BudgetSweep], path: Path, board: str) -> None:
     plt = pyplot()
     rows = len(sweeps)
-    figure = plt.figure(figsize=(11, 4.4 * rows))
+    figure = plt.figure(figsize=(11, 4.8 * rows))
     for panel, one in zip(figure.subfigures(rows, 1, squeeze=False)[:, 0], sweeps, strict=True):
         panel.suptitle(textwrap.fill(one.sweep.title, 110), fontsize="medium")
         left, right = panel.subplots(1, 2)
@@ -181,7 +181,7 @@ def _accuracy(axes: Any, one: BudgetSweep) -> None:
     axes.set_xlabel("candidates of a round")
     paper = [f"{_paper_cell('accuracy', at)} % with {at}" for at in ("15", "100")]
     axes.set_title(f"{RANGE}; paper: {', '.join(paper)}", fontsize="small")
-    axes.legend(fontsize=7)
+    _legend(axes)
 
 
 def _time(axes: Any, one: BudgetSweep, board: str) -> None:
@@ -216,7 +216,11 @@ def _time(axes: Any, one: BudgetSweep, board: str) -> None:
     axes.set_ylabel("time saved until rs's accuracy, %")
     axes.set_xlabel("candidates of a round")
     axes.set_title(f"{RANGE} that got there", fontsize="small")
-    axes.legend(fontsize=7)
+    _legend(axes)
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))
 
 
 def _stages(runs: pd.DataFrame) -> str:
@@ -226,10 +230,10 @@ def _stages(runs: pd.DataFrame) -> str:
     return ways.get(executors.pop(), "") if len(executors) == 1 else ""
 
 
-def _marks(points: Sequence[Point]) -> list[str]:
+def _marks(points: Sequence[Point]) -> list[tuple[str, str]]:
     return [STARS[i % len(STARS)] for i in range(len(points))]
 
 
-def _star(axes: Any, mark: str, point: Point, spread: Spread, label: str) -> None:
-    looks = {"fmt": mark, "markersize": 9, "markeredgecolor": "white", "color": PAPER_COLOUR}
+def _star(axes: Any, mark: tuple[str, str], point: Point, spread: Spread, label: str) -> None:
+    looks = {"fmt": mark[0], "color": mark[1], "markersize": 9, "markeredgecolor": "white"}
     errors(axes, [point.candidates], [spread], "titan", **looks, label=label)
