@@ -339,7 +339,9 @@ def test_with_three_processes_each_has_its_memory(configure):
         "process 1 (coarse filter)",
         "process 2 (fine selection)",
     ]
-    assert max(each.values()) < summary["measured_memory_mb"] < 1.05 * sum(each.values())
+    assert min(each.values()) > 100  # each has imported torch
+    # pages shared with other tests that run at the same time count as a part in the sum
+    assert 100 < summary["measured_memory_mb"] < 1.05 * sum(each.values())
 
 
 def test_what_was_used_before_a_stop_is_added(configure):

@@ -1,6 +1,7 @@
 """Where one process lays a round's samples for the next: rows of shared memory, never pickled."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ class Tray:
     def __init__(self, purpose: str, places: Mapping[str, int]) -> None:
         wanted = [torch.empty(size, dtype=torch.uint8, device="meta") for size in places.values()]
         self._places = dict(zip(places, shared_zeros(purpose, wanted), strict=True))
+        self._views: dict[Any, Tensor] = {}  # most rounds are laid out as the last one was
 
     def put(self, **tensors: Tensor) -> Layout:
         """Copy tensors to their places; return what `take` must be told.
@@ -50,5 +52,9 @@ class Tray:
     def _view(
         self, name: str, dtype: torch.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
     ) -> Tensor:
-        size = extent(shape, strides) * dtype.itemsize
-        return self._places[name][:size].view(dtype).as_strided(shape, strides)
+        key = name, dtype, shape, strides
+        if key not in self._views:
+            size = extent(shape, strides) * dtype.itemsize
+            elements = self._places[name][:size].view(dtype)
+            self._views[key] = elements.as_strided(shape, strides)
+        return self._views[key]
