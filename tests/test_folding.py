@@ -40,7 +40,13 @@ def steps(network: BlockNetwork, shape: tuple[int, ...], number: int = 2) -> Non
         trainer.step(inputs, torch.arange(6) % 4, torch.ones(6), t)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "resnet50" else [])
+        for name in NETWORKS
+    ],
+)
 def test_features_and_embeddings_are_the_networks_own_and_follow_its_training(name: str) -> None:
     torch.manual_seed(0)
     build, folds = NETWORKS[name]
