@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from titan_repro.devices.meters import Meter, Reading, Sampler
+from titan_repro.devices.meters import Meter, Reading, SampledMeter, Sampler
 
 INTERVAL = 0.5
 """Seconds between two looks at a sensor."""
@@ -39,7 +39,7 @@ class NoEnergyMeter:
         return [Reading("energy", "no sensor", None, "J")]
 
 
-class SensorMeter:
+class SensorMeter(SampledMeter):
     """Energy from one sensor, looked at every `interval` seconds.
 
     begin: starts the looking; the iterator gives the joules since the look before, None where it
@@ -62,18 +62,8 @@ class SensorMeter:
         self._joules: float | None = 0.0
         self._sampler.start()
 
-    def stop(self) -> list[Reading]:
-        """Return the joules since `start`."""
-        self._sampler.stop()
-        return self._readings()
-
-    def read(self) -> list[Reading]:
-        """Return the joules since `start`, and go on."""
-        with self._sampler.lock:
-            self._sampler.look()
-            return self._readings()
-
     def _readings(self) -> list[Reading]:
+        """Return the joules since `start`."""
         return [Reading("energy", self._scope, self._joules, "J")]
 
     def _look(self) -> None:

@@ -6,6 +6,7 @@ never zero, never an assumed constant.
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -151,7 +152,28 @@ class Sampler:
             self.look()
 
 
-class MemoryMeter:
+class SampledMeter(ABC):
+    """A meter that looks at what it measures again and again, from `start` on."""
+
+    _sampler: Sampler
+
+    def stop(self) -> list[Reading]:
+        """End, and say what was measured."""
+        self._sampler.stop()
+        return self._readings()
+
+    def read(self) -> list[Reading]:
+        """Say what was measured so far, and go on."""
+        with self._sampler.lock:
+            self._sampler.look()
+            return self._readings()
+
+    @abstractmethod
+    def _readings(self) -> list[Reading]:
+        """Return what the looks so far have found."""
+
+
+class MemoryMeter(SampledMeter):
     """Peak resident memory of each process of a tree, and of the tree as a whole.
 
     Of each process: the kernel's own peak since the process began (VmHWM), as last seen alive. Of
@@ -177,18 +199,8 @@ class MemoryMeter:
         self._tree_peak: int | None = 0
         self._sampler.start()
 
-    def stop(self) -> list[Reading]:
-        """Return the peak of the tree, then those of its processes by id."""
-        self._sampler.stop()
-        return self._readings()
-
-    def read(self) -> list[Reading]:
-        """Return the same, as far as it goes."""
-        with self._sampler.lock:
-            self._sampler.look()
-            return self._readings()
-
     def _readings(self) -> list[Reading]:
+        """Return the peak of the tree, then those of its processes by id."""
         whole = self._tree_peak / 1e6 if self._tree_peak else None  # 0: no process was seen
         each = [
             Reading("memory", f"process {pid}", peak / 1e6, "MB")

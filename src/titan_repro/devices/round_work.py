@@ -21,6 +21,7 @@ from titan_repro.devices.work import (
 )
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.norm import scoring_mode
+from titan_repro.pipeline.selector import Selector
 from titan_repro.selection.base import Candidates, GradientMoments, Needs, Policy
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
@@ -84,6 +85,21 @@ class RoundCounter:
         self.score = cache(self._score)
         self.select = cache(self._select)
         self.train = cache(self._train)
+
+    @classmethod
+    def of(
+        cls, network: BlockNetwork, selector: Selector, input_shape: Sequence[int]
+    ) -> "RoundCounter":
+        """Return what counts rounds of a network under a selector as it is composed."""
+        return cls(
+            network,
+            selector.filter,
+            selector.policy,
+            input_shape=input_shape,
+            blocks=selector.blocks,
+            pooling=selector.pooling,
+            scoring_norm=selector.scoring_norm,
+        )
 
     def round(
         self, size: RoundSize, *, filter_at_once: int | None, score_at_once: int | None

@@ -45,18 +45,9 @@ def build_budget(
         return FIXED
     if not has_modelled_clock(config):
         return Measured()
-    counter = RoundCounter(
-        network,
-        selector.filter,
-        selector.policy,
-        input_shape=config.task.input_shape,
-        blocks=selector.blocks,
-        pooling=selector.pooling,
-        scoring_norm=selector.scoring_norm,
-    )
     return modelled_budget(
         read_board(plain(config.device.modelled)),
-        counter,
+        RoundCounter.of(network, selector, config.task.input_shape),
         read_idle(plain(config.idle.trace)),
         velocity=velocity,
         batch_size=config.batch_size,

@@ -11,13 +11,4 @@ def build_counter(config: DictConfig) -> RoundCounter:
     """Build network and selector without weights or data, and what counts their rounds."""
     with torch.device("meta"):
         network = build_network(config)
-    selector = build_selector(config)
-    return RoundCounter(
-        network,
-        selector.filter,
-        selector.policy,
-        input_shape=config.task.input_shape,
-        blocks=selector.blocks,
-        pooling=selector.pooling,
-        scoring_norm=selector.scoring_norm,
-    )
+    return RoundCounter.of(network, build_selector(config), config.task.input_shape)
