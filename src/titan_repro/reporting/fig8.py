@@ -1,7 +1,6 @@
 """Figure 8: features from 1 to n blocks: latency of a sample, and final accuracy."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from titan_repro.reporting.comparison import markdown
 from titan_repro.reporting.costs import paper_numbers
 from titan_repro.reporting.costs_table import digits
 from titan_repro.reporting.load import load_runs
-from titan_repro.reporting.pictures import check_format, save
+from titan_repro.reporting.pictures import check_format, rows_of_two, save
 from titan_repro.reporting.replay import Replay
 from titan_repro.reporting.sample_latency import measured_latency, modelled_latency
 from titan_repro.reporting.spreads import RANGE, Spread, band, errors, spread_cells
-from titan_repro.reporting.style import colour, pyplot
+from titan_repro.reporting.style import colour
 from titan_repro.reporting.sweeps import Sweep, accuracies, find_sweeps
 
 NOTES = """\
@@ -125,12 +124,8 @@ def _table(one: BlockSweep, board: str) -> str:
 
 
 def _plot(sweeps: Sequence[BlockSweep], path: Path, board: str) -> None:
-    plt = pyplot()
-    rows = len(sweeps)
-    figure = plt.figure(figsize=(10, 4.2 * rows))
-    for panel, one in zip(figure.subfigures(rows, 1, squeeze=False)[:, 0], sweeps, strict=True):
-        panel.suptitle(textwrap.fill(one.sweep.title, 110), fontsize="medium")
-        left, right = panel.subplots(1, 2)
+    figure, pairs = rows_of_two([one.sweep.title for one in sweeps], (10, 4.2))
+    for (left, right), one in zip(pairs, sweeps, strict=True):
         _latency(left, one, board)
         _accuracy(right, one)
     save(figure, path)

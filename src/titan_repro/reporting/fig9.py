@@ -1,7 +1,6 @@
 """Figure 9: how many candidates there are: final accuracy, and time saved on the way to rs's."""
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from titan_repro.records.run_folder import RunFolder
 from titan_repro.reporting.comparison import markdown, pairs
 from titan_repro.reporting.costs import paper_numbers
 from titan_repro.reporting.load import Runs, load_runs
-from titan_repro.reporting.pictures import check_format, save
+from titan_repro.reporting.pictures import check_format, rows_of_two, save
 from titan_repro.reporting.replay import Replay
 from titan_repro.reporting.spreads import RANGE, Spread, band, errors, spread_cells
-from titan_repro.reporting.style import colour, pyplot
+from titan_repro.reporting.style import colour
 from titan_repro.reporting.sweeps import Sweep, accuracies, find_sweeps
 
 CLOCKS = ("measured", "modelled")
@@ -159,12 +158,8 @@ def _paper_cell(kind: str, candidates: str) -> str:
 
 
 def _plot(sweeps: Sequence[BudgetSweep], path: Path, board: str) -> None:
-    plt = pyplot()
-    rows = len(sweeps)
-    figure = plt.figure(figsize=(11, 4.8 * rows))
-    for panel, one in zip(figure.subfigures(rows, 1, squeeze=False)[:, 0], sweeps, strict=True):
-        panel.suptitle(textwrap.fill(one.sweep.title, 110), fontsize="medium")
-        left, right = panel.subplots(1, 2)
+    figure, pairs = rows_of_two([one.sweep.title for one in sweeps], (11, 4.8))
+    for (left, right), one in zip(pairs, sweeps, strict=True):
         _accuracy(left, one)
         _time(right, one, board)
     save(figure, path)

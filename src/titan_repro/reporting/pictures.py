@@ -1,5 +1,7 @@
 """Saving a figure, for every picture of this package."""
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,19 @@ def check_format(path: Path) -> None:
     if path.suffix.removeprefix(".") not in FORMATS:
         allowed = ", ".join(f".{name}" for name in FORMATS)
         raise ConfigurationError(f"--figure: found {path}; allowed endings: {allowed}")
+
+
+def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """Return a figure with a row for each title, and each row's two axes.
+
+    size: width and height of a row, in inches.
+    """
+    width, height = size
+    figure = pyplot().figure(figsize=(width, height * len(titles)))
+    rows = figure.subfigures(len(titles), 1, squeeze=False)[:, 0]
+    for row, title in zip(rows, titles, strict=True):
+        row.suptitle(textwrap.fill(title, 110), fontsize="medium")
+    return figure, [row.subplots(1, 2) for row in rows]
 
 
 def save(figure: Any, path: Path) -> None:
