@@ -60,9 +60,11 @@ def test_features_and_embeddings_are_the_networks_own_and_follow_its_training(na
         before = copy.deepcopy(network.state_dict())
         with torch.no_grad(), scoring_mode(network, "running"):
             for blocks in (1, len(network.blocks)):
-                found = folded.refresh(blocks).features(inputs, blocks)
+                found = folded.refresh(0, blocks).features(inputs, blocks)
                 close(found, network.features(inputs, blocks))
             close(folded.refresh().embed(inputs), network.embed(inputs))
+            rest = folded.refresh(1).embed(network.features(inputs, 1), 1)
+            close(rest, network.embed(inputs))
         assert all(torch.equal(before[key], now) for key, now in network.state_dict().items())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from titan_repro.config import plain
@@ -12,10 +13,13 @@ from titan_repro.devices.cost_model import Board, RoundCost
 from titan_repro.devices.memory import Memory, round_memory
 from titan_repro.devices.modelled_run import MB, board_memory, inline_round, pipelined_round
 from titan_repro.devices.round_work import RoundCounter, RoundSize
+from titan_repro.devices.work import META
 from titan_repro.errors import ConfigurationError
+from titan_repro.experiments.build import build_selector
 from titan_repro.experiments.counter import build_counter
 from titan_repro.experiments.side_by_side import hidden_share, with_selector
 from titan_repro.models.folding import FoldedNetwork
+from titan_repro.models.norm import scoring_mode
 from titan_repro.selection.base import Needs
 
 
@@ -25,12 +29,14 @@ class Counted:
 
     titan, others: counters, the others by the names of `experiment.selectors`.
     size, random: what a round of Titan and one of random selection touch.
+    passed: the blocks that Titan's candidates have been through before this machine scores them.
     """
 
     titan: RoundCounter
     others: Mapping[str, RoundCounter]
     size: RoundSize
     random: RoundSize
+    passed: int
 
     @classmethod
     def of(cls, config: DictConfig) -> "Counted":
@@ -45,6 +51,7 @@ class Counted:
             },
             size=RoundSize(velocity, budget, budget, batch),
             random=RoundSize(0, 0, velocity, batch),
+            passed=build_selector(config).blocks_passed,
         )
 
 
@@ -117,21 +124,31 @@ def modelled_memory(board: Board, work: Counted) -> dict[str, Any]:
 def counted_memory(work: Counted) -> dict[str, Any]:
     """Return the same on this machine: whole rounds at once, and weights shared in place.
 
-    The copies are the weights that scoring and filter have BatchNorm folded into, a process each.
+    The copies are the weights that filter and scoring have BatchNorm folded into. Candidates are
+    kept as the filter's features where scoring goes on from them.
     """
     everything = {"filter_at_once": None, "score_at_once": None}
     random = round_memory(work.others["rs"], work.random, **everything, separate=False)
     titan = round_memory(work.titan, work.size, **everything, separate=False)
-    copies = sum(_folded_bytes(work.titan, n) for n in (work.titan.blocks, None))
-    return {"rs": _megabytes(random), "titan_pipelined": _megabytes(replace(titan, copies=copies))}
+    buffered = work.size.candidates * _growth(work.titan, work.passed)
+    titan = replace(titan, copies=_folded_bytes(work.titan), scoring=titan.scoring + buffered)
+    return {"rs": _megabytes(random), "titan_pipelined": _megabytes(titan)}
 
 
-def _folded_bytes(counter: RoundCounter, blocks: int | None) -> int:
-    """Return the bytes of folded weights in the first blocks, or in all."""
+def _folded_bytes(counter: RoundCounter) -> int:
+    """Return the bytes of folded weights."""
     if counter.scoring_norm != "running":
         return 0
-    network = counter.network
-    return FoldedNetwork(network).own_bytes(len(network.blocks) if blocks is None else blocks)
+    scores = counter.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
+    return FoldedNetwork(counter.network).own_bytes(None if scores else counter.blocks)
+
+
+def _growth(counter: RoundCounter, passed: int) -> int:
+    """Return by how many bytes a sample grows in the network's first blocks, maybe below 0."""
+    sample = torch.empty(1, *counter.input_shape, device=META)
+    with torch.no_grad(), scoring_mode(counter.network, "running"):
+        feature = counter.network.features(sample, passed)
+    return feature.nbytes - sample.nbytes
 
 
 def _megabytes(memory: Memory) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """The shape that all models share: a chain of blocks, a neck and one last linear layer."""
 
+from itertools import islice
+
 from torch import Tensor, nn
 
 
@@ -25,12 +27,18 @@ class BlockNetwork(nn.Module):
 
     def features(self, inputs: Tensor, blocks: int) -> Tensor:
         """Return the output of the first `blocks` blocks, (n, *feature_shape)."""
-        output: Tensor = self.blocks[:blocks](inputs)
-        return output
+        for block in islice(self.blocks, blocks):
+            inputs = block(inputs)
+        return inputs
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """Return the input of the last layer, (n, d)."""
-        embedding: Tensor = self.neck(self.blocks(inputs))
+    def embed(self, inputs: Tensor, passed: int = 0) -> Tensor:
+        """Return the input of the last layer, (n, d).
+
+        passed: the blocks that `inputs` have been through, as `features` returns them.
+        """
+        for block in islice(self.blocks, passed, None):
+            inputs = block(inputs)
+        embedding: Tensor = self.neck(inputs)
         return embedding
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -43,28 +43,32 @@ class FoldedNetwork:
 
     Weights of folded layers are this object's own and follow the network's with each `refresh`; all
     others are the network's. Its results are the network's up to rounding.
+
+    source: the network that is trained. network: what computes its forward pass.
     """
 
     def __init__(self, network: BlockNetwork) -> None:
         self.source = network
         shared = {id(t): t for t in (*network.parameters(), *network.buffers())}
-        self._copy = copy.deepcopy(network, dict(shared)).eval()
-        self._folds = list(_fold(network, self._copy))
+        self.network = copy.deepcopy(network, dict(shared)).eval()
+        self._folds = list(_fold(network, self.network))
 
     @torch.no_grad()
-    def refresh(self, blocks: int | None = None) -> BlockNetwork:
-        """Return the network to call, with the weights of now in the first blocks, by default all.
+    def refresh(self, begin: int = 0, end: int | None = None) -> BlockNetwork:
+        """Return the network to call, with the weights of now in blocks [begin, end).
 
         It is to be called without gradients, and again after another `refresh`, not kept.
+        end: by default that of the network.
         """
         for fold in self._folds:
-            if blocks is None or fold.block < blocks:
+            if begin <= fold.block and (end is None or fold.block < end):
                 fold.refresh()
-        return self._copy
+        return self.network
 
-    def own_bytes(self, blocks: int) -> int:
-        """Return the bytes of weights in the first blocks that are not the network's."""
-        own = [fold.both.state_dict() for fold in self._folds if fold.block < blocks]
+    def own_bytes(self, blocks: int | None = None) -> int:
+        """Return the bytes of its own weights in the first blocks, by default in all."""
+        shown = [fold for fold in self._folds if blocks is None or fold.block < blocks]
+        own = [fold.both.state_dict() for fold in shown]
         return sum(t.numel() * t.element_size() for state in own for t in state.values())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.models.norm import scoring_mode
 from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import (
@@ -78,7 +79,7 @@ class ProcessesExecutor:
                 network=self._shared.reader,
                 selector=selector,
                 stream=stream,
-                candidates=_candidate_tray(stream, selector.classes),
+                candidates=_candidate_tray(self._shared.reader, selector, stream),
                 batches=self._batches,
                 filtered=filtered,
                 trained=self._trained,
@@ -149,13 +150,15 @@ class ProcessesExecutor:
         self._crew.close()
 
 
-def _candidate_tray(stream: Stream, classes: int) -> Tray:
+@torch.no_grad()
+def _candidate_tray(network: BlockNetwork, selector: Selector, stream: Stream) -> Tray:
     """Return a tray with room for a whole round: a selector may keep all of it."""
     some = stream.round(0).take(torch.tensor([0]))
+    with scoring_mode(network, "running"):
+        row = network.features(stream.inputs(some), selector.blocks_passed)
     rows = dict.fromkeys(vars(some), stream.velocity * WORD)
-    inputs = stream.velocity * stream.inputs(some).nbytes
-    places = {**rows, "stream_counts": classes * WORD, "nonfinite": WORD, "inputs": inputs}
-    return Tray("candidates", places)
+    about_round = {"stream_counts": selector.classes * WORD, "nonfinite": WORD}
+    return Tray("candidates", {**rows, **about_round, "inputs": stream.velocity * row.nbytes})
 
 
 def _batch_tray(size: int) -> Tray:

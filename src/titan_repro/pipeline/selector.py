@@ -4,7 +4,8 @@
 executor calls the same methods on the same tensors, which is why they agree to the last bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +46,16 @@ class Batch:
 class Admitted:
     """The candidate set S of a round and the class counts of the stream that it came from.
 
-    inputs: (N, *input_shape) of the candidates, None if nobody needs them.
+    inputs: (N, *input_shape) of the candidates, or their (N, *feature_shape) where the filter has
+        taken them through the network's first blocks; None if nobody needs either.
+    passed: the number of those blocks, 0 for inputs as they came.
     """
 
     arrivals: Arrivals
     stream_counts: Tensor  # (C,)
     inputs: Tensor | None
     nonfinite: Tensor  # ()
+    passed: int = 0
 
 
 class Selector:
@@ -85,6 +89,17 @@ class Selector:
         """Whether the inputs of all arrivals are needed to choose among them."""
         return self.filter is not None or self.policy.needs is not Needs.NOTHING
 
+    @property
+    def blocks_passed(self) -> int:
+        """How many blocks of the network candidates have been through when they are scored.
+
+        Scoring goes on from the filter's features, where it is a forward pass; but not with a
+        batch's own statistics: a round's arrivals have others than its candidates.
+        """
+        forward = self.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
+        goes_on = self._needs_features and forward and self.scoring_norm == "running"
+        return self.blocks if goes_on else 0
+
     @torch.no_grad()
     def admit(
         self,
@@ -103,10 +118,18 @@ class Selector:
             counts = membership(arrivals.labels, self.classes).sum(dim=0)
             return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
         inputs = stream.inputs(arrivals)
-        admission = self.filter.admit(self.features(network, inputs), arrivals.labels, draws)
+        maps = self._maps(network, inputs) if self._needs_features else None
+        features = None if maps is None else self._pooled(maps)
+        admission = self.filter.admit(features, arrivals.labels, draws)
         kept = admission.positions[:keep]
+        passed = self.blocks_passed
+        handed_on = inputs if maps is None or passed == 0 else maps
         return Admitted(
-            arrivals.take(kept), admission.class_counts, inputs[kept], admission.nonfinite
+            arrivals.take(kept),
+            admission.class_counts,
+            handed_on[kept],
+            admission.nonfinite,
+            passed,
         )
 
     @torch.no_grad()
@@ -127,13 +150,13 @@ class Selector:
             return Candidates(labels, counts)
         if needs is Needs.INPUTS:
             return Candidates(labels, counts, inputs=inputs)
-        with scoring_mode(network, self.scoring_norm):
-            if needs is Needs.FULL_GRADIENTS:
+        if needs is Needs.FULL_GRADIENTS:
+            with scoring_mode(network, self.scoring_norm):
                 moments = full_gradient_moments(network, inputs, labels, self.classes)
-                return Candidates(labels, counts, moments=moments)
-            forward = self._forward(network, refresh=not same_weights)
-            embeddings = forward.embed(inputs)  # (N, d)
-            logits = network.classifier(embeddings)  # (N, C)
+            return Candidates(labels, counts, moments=moments)
+        with self._forward(network, admitted.passed, refresh=not same_weights) as forward:
+            embeddings = forward.embed(inputs, admitted.passed)  # (N, d)
+        logits = network.classifier(embeddings)  # (N, C)
         return Candidates(labels, counts, logits=logits, embeddings=embeddings)
 
     @torch.no_grad()
@@ -147,26 +170,38 @@ class Selector:
 
     def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
         """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""
-        if self.filter is None or not self.filter.needs_features:
-            return None
-        with scoring_mode(network, self.scoring_norm):
-            features = self._forward(network, self.blocks).features(inputs, self.blocks)
-        average = self.pooling == "average" and features.ndim > 2
-        return features.flatten(start_dim=2).mean(dim=2) if average else features
+        return self._pooled(self._maps(network, inputs)) if self._needs_features else None
 
+    @property
+    def _needs_features(self) -> bool:
+        return self.filter is not None and self.filter.needs_features
+
+    def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
+        """Return the output of the first blocks."""
+        with self._forward(network, 0, self.blocks) as forward:
+            return forward.features(inputs, self.blocks)
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        """Return what the filter looks at."""
+        average = self.pooling == "average" and maps.ndim > 2
+        return maps.flatten(start_dim=2).mean(dim=2) if average else maps
+
+    @contextmanager
     def _forward(
-        self, network: BlockNetwork, blocks: int | None = None, *, refresh: bool = True
-    ) -> BlockNetwork:
-        """Return what computes the forward pass of the first blocks, by default of all.
+        self, network: BlockNetwork, begin: int, end: int | None = None, *, refresh: bool = True
+    ) -> Iterator[BlockNetwork]:
+        """Give what computes the forward pass of blocks [begin, end), by default to the last.
 
         On a CPU, a copy without BatchNorm layers; on a GPU that takes more kernels than it saves.
-        refresh: whether the weights may be others than at the last call.
+        refresh: whether the weights may be others than at the last call for these blocks.
         """
         if self.scoring_norm != "running" or network.classifier.weight.device.type != "cpu":
-            return network
+            with scoring_mode(network, self.scoring_norm):
+                yield network
+            return
         if self._folded is None or self._folded.source is not network:
             self._folded, refresh = FoldedNetwork(network), True
-        return self._folded.refresh(blocks if refresh else 0)
+        yield self._folded.refresh(begin, end) if refresh else self._folded.network
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""

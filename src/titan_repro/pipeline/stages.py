@@ -137,7 +137,7 @@ class SelectionStage:
     ) -> None:
         """Score the candidates that have come and choose a batch."""
         kit, times = self.equipment, [perf_counter()]
-        admitted = _admitted(kit.candidates.take(layout))
+        admitted = _admitted(kit.candidates.look(layout), self.selector.blocks_passed)
         if kit.until_trained:
             admitted, candidates = score_while(
                 lambda: kit.trained.item() < t, self.selector, kit.network, admitted, kit.batch_size
@@ -166,10 +166,10 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
     return tensors if admitted.inputs is None else {**tensors, "inputs": admitted.inputs}
 
 
-def _admitted(tensors: dict[str, Tensor]) -> Admitted:
+def _admitted(tensors: dict[str, Tensor], passed: int) -> Admitted:
     """Return the candidate set that has these tensors."""
     arrivals = Arrivals(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
-    return Admitted(arrivals, inputs=tensors.pop("inputs", None), **tensors)
+    return Admitted(arrivals, inputs=tensors.pop("inputs", None), passed=passed, **tensors)
 
 
 Stage = FilterStage | SelectionStage

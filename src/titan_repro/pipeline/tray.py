@@ -47,7 +47,11 @@ class Tray:
 
     def take(self, layout: Layout) -> dict[str, Tensor]:
         """Return copies of what was put, in memory of this process and with the same strides."""
-        return {name: self._view(name, *which).clone() for name, which in layout.items()}
+        return {name: tensor.clone() for name, tensor in self.look(layout).items()}
+
+    def look(self, layout: Layout) -> dict[str, Tensor]:
+        """Return what was put where it lies: it is there only until something else is put."""
+        return {name: self._view(name, *which) for name, which in layout.items()}
 
     def _view(
         self, name: str, dtype: torch.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
