@@ -16,7 +16,12 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import generator
 from titan_repro.selection import class_statistics
 from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
-from titan_repro.selection.class_quotas import QUOTAS, class_quotas, largest_remainder
+from titan_repro.selection.class_quotas import (
+    QUOTAS,
+    class_quotas,
+    class_quotas_on_host,
+    largest_remainder,
+)
 from titan_repro.selection.class_statistics import ClassStatistics
 from titan_repro.selection.coarse_filter import Admission, CoarseFilter, flatten_features
 from titan_repro.selection.coarse_scores import (
@@ -297,6 +302,21 @@ def test_quotas_add_up_and_stay_within_one_of_the_share(counts: list[int], budge
     assert quotas.sum() == budget
     share = budget * mass / mass.sum()
     assert ((quotas - share).abs() < 1).all()
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.sampled_from(QUOTAS),
+    st.lists(st.integers(0, 60), min_size=1, max_size=12),
+    st.sampled_from([1.0, 0.9, 1 / 3]),
+    st.integers(1, 60),
+)
+def test_quotas_on_plain_numbers_are_those_on_tensors(
+    quota: str, counts: list[int], decay: float, budget: int
+) -> None:
+    decayed = torch.tensor(counts, dtype=torch.float64) * decay
+    expected = class_quotas(quota, decayed, budget).tolist()
+    assert class_quotas_on_host(quota, decayed, budget) == expected
 
 
 # What is not finite.

@@ -25,6 +25,21 @@ def class_quotas(quota: str, counts: Tensor, budget: int) -> Tensor:
     return largest_remainder(class_masses(quota, counts), budget)
 
 
+def class_quotas_on_host(quota: str, counts: Tensor, budget: int) -> list[int]:
+    """Return the same as numbers of this process, in a fraction of the time; counts on the CPU."""
+    if quota == "global":
+        return [0] * len(counts)
+    mass = class_masses(quota, counts)
+    total, shares = mass.sum().item(), [budget * m for m in mass.tolist()]
+    remainders = [share % total for share in shares]
+    rest = zip(shares, remainders, strict=True)
+    slots = [round((share - remainder) / total) for share, remainder in rest]
+    by_remainder = sorted(range(len(slots)), key=lambda y: -remainders[y])
+    for y in by_remainder[: budget - sum(slots)]:
+        slots[y] += 1
+    return slots
+
+
 def class_masses(quota: str, counts: Tensor) -> Tensor:
     """Return what the slots of classes are in proportion to, (C,) float64.
 

@@ -1,6 +1,6 @@
 """Running sums over each class's features, updated sample by sample (paper section 3.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -104,24 +104,18 @@ class ClassStatistics:
             raise ValueError(f"features of length {length}, after length {self.sums.shape[1]}")
 
     def _add_in_turn(self, features: Tensor, labels: Tensor, finite: Tensor) -> Moments:
-        """Add rows one after the other: each, and its class's sum, is in the cache meanwhile.
+        """Add rows one after the other, on plain numbers instead of small tensors.
 
         For the CPU only: `numpy` refuses any other tensor, instead of waiting for it.
         """
-        rows, sums = _as_numpy(features), self.sums.numpy()
+        rows, classes, usable = _as_numpy(features), labels.tolist(), finite.tolist()
+        found_squares, found_products = _add_rows(rows, classes, usable, self.sums.numpy())
         counts, squares, sum_squares = (
             sums_of.tolist() for sums_of in (self.counts, self.squares, self._sum_squares)
         )
-        row, found = np.empty(rows.shape[1]), []
-        pieces = [slice(k, k + PIECE) for k in range(0, len(row), PIECE)]
-        for i, (y, is_finite) in enumerate(zip(labels.tolist(), finite.tolist(), strict=True)):
-            total, square, product = sums[y], 0.0, 0.0
-            for k in pieces if is_finite else ():
-                part, its = row[k], total[k]
-                part[:] = rows[i, k]  # to double precision
-                its += part
-                square += float(part.dot(part))
-                product += float(part.dot(its))
+        found = []
+        of_each = zip(classes, usable, found_squares, found_products, strict=True)
+        for y, is_finite, square, product in of_each:
             counts[y] += is_finite
             squares[y] += square
             sum_squares[y] += 2 * product - square
@@ -156,6 +150,31 @@ class ClassStatistics:
         before = (rows @ self.sums.T).gather(1, labels[:, None])[:, 0]
         self.sums = self.sums + members.T @ rows
         return products.diagonal(), before + (earlier * products).sum(1)
+
+
+def _add_rows(
+    rows: np.ndarray, classes: Sequence[int], usable: Sequence[bool], sums: np.ndarray
+) -> tuple[list[float], list[float]]:
+    """Add rows (v, f) to their classes' sums (C, f) in order, `sums` being changed where they are.
+
+    Returns |f|^2 and <f, s_y> after each addition, zeros for rows that are not usable. Class after
+    class and piece after piece, so that a row and its class's sum are in the cache meanwhile.
+    """
+    squares, products = [0.0] * len(rows), [0.0] * len(rows)
+    members: dict[int, list[int]] = {}
+    for i, y in enumerate(classes):
+        if usable[i]:
+            members.setdefault(y, []).append(i)
+    pieces = [slice(k, k + PIECE) for k in range(0, rows.shape[1], PIECE)]
+    for y, its_rows in members.items():
+        for k in pieces:
+            total = sums[y, k]
+            for i in its_rows:
+                part = rows[i, k].astype(np.float64)
+                total += part
+                squares[i] += float(part.dot(part))
+                products[i] += float(part.dot(total))
+    return squares, products
 
 
 def _moments(

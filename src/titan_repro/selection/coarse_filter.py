@@ -10,7 +10,12 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.selection import class_statistics
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
-from titan_repro.selection.class_quotas import QUOTAS, class_masses, class_quotas
+from titan_repro.selection.class_quotas import (
+    QUOTAS,
+    class_masses,
+    class_quotas,
+    class_quotas_on_host,
+)
 from titan_repro.selection.class_statistics import ClassStatistics
 from titan_repro.selection.coarse_scores import SCORES, coarse_scores
 from titan_repro.selection.priority_order import priority_order
@@ -118,10 +123,11 @@ class CoarseFilter:
             return self._all_in_order(features, labels, generator)
         if len(labels) < self.budget:
             raise ValueError(f"{self.budget} candidates cannot be kept of {len(labels)} samples")
-        quotas = self._begin(labels.device, self.budget)
+        self.statistics.start_round(labels.device)
+        counts = self.statistics.counts
         scores, finite = self._scores(features, labels, generator)
         members = self.statistics.memberships(labels)
-        positions = self._kept(scores, finite, labels, members, quotas, self.budget)
+        positions = self._kept(scores, finite, labels, members, counts, self.budget)
         return Admission(positions, members.sum(0), (~finite).sum())
 
     def start_round(
@@ -136,7 +142,8 @@ class CoarseFilter:
             raise ValueError(
                 "a round of an adaptive budget has no bounded buffer; allowed: admit, all at once"
             )
-        quotas = self._begin(device, self.budget).tolist()
+        self.statistics.start_round(device)
+        quotas = class_quotas(self.quota, self.statistics.counts, self.budget).tolist()
         return StreamingRound(self, self.budget, quotas, generator, device)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -146,10 +153,6 @@ class CoarseFilter:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state_dict` returned."""
         self.statistics.load_state_dict(state)
-
-    def _begin(self, device: torch.device, budget: int) -> Tensor:
-        self.statistics.start_round(device)
-        return class_quotas(self.quota, self.statistics.counts, budget)
 
     def _all_in_order(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
@@ -170,15 +173,17 @@ class CoarseFilter:
         finite: Tensor,
         labels: Tensor,
         members: Tensor,
-        quotas: Tensor,
+        counts: Tensor,
         budget: int,
     ) -> Tensor:
-        """Return the positions of the candidates, (budget,)."""
+        """Return the positions of the candidates, (budget,); quotas are of the counts before."""
         if class_statistics.sample_by_sample(labels):
             known = zip(scores.tolist(), finite.tolist(), strict=True)
             of_each = [score if is_finite else None for score, is_finite in known]
-            on_host = of_each, labels.tolist(), quotas.tolist()
-            return torch.tensor(kept_positions(*on_host, budget, self.both_ends))
+            shares = class_quotas_on_host(self.quota, counts, budget)
+            kept_here = kept_positions(of_each, labels.tolist(), shares, budget, self.both_ends)
+            return torch.tensor(kept_here)
+        quotas = class_quotas(self.quota, counts, budget)
         kept = kept_samples(scores, finite, members, quotas, budget, self.both_ends)
         return kept.byte().argsort(descending=True, stable=True)[:budget]
 
