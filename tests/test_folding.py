@@ -98,6 +98,21 @@ def test_a_convolution_with_a_bias_and_layers_used_twice() -> None:
         close(folded.refresh().embed(inputs), network.embed(inputs))
 
 
+def test_pooling_comes_first_and_changes_nothing():
+    layers = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1)
+    neck = nn.Sequential(nn.Flatten(), nn.LazyLinear(4))
+    network = BlockNetwork(nn.Sequential(nn.Sequential(*layers)), neck, nn.Linear(4, 4))
+    inputs = torch.randn(5, *IMAGE)
+    inputs[0] = torch.nan
+    with torch.no_grad():
+        network(inputs)
+        folded = FoldedNetwork(network).refresh()
+        assert [type(layer) for layer in folded.blocks[0]] == [nn.Conv2d, nn.MaxPool2d, nn.ReLU]
+        found = folded.features(inputs, 1)
+        assert torch.equal(found.nan_to_num(-1), network.features(inputs, 1).nan_to_num(-1))
+        assert [type(layer) for layer in network.blocks[0]] == [type(each) for each in layers]
+
+
 def test_frozen_weights_stay_while_the_networks_go_on():
     network = small_cnn((1, 8, 8), 10, norm="batch")
     inputs = torch.randn(5, 1, 8, 8)

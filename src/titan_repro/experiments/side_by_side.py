@@ -20,6 +20,9 @@ from titan_repro.tasks.base import Task
 TURN, WARM_UP, MESSAGES = 20, 20, 200
 """Rounds of a turn, rounds that are not counted, and empty rounds to time messages with."""
 
+STEP_SECONDS = 5e-4
+"""Between empty rounds: more than drawing a round takes."""
+
 
 @dataclass(frozen=True)
 class SideBySide:
@@ -119,10 +122,16 @@ def _executor(config: DictConfig, crew: Crew | None, task: Task) -> Executor:
 
 
 def _messages(random: DictConfig, crew: Crew, task: Task) -> list[float]:
-    """Time rounds of a crew that selects at random, less what its stages do."""
+    """Time rounds of a crew that selects at random, less what its stages do.
+
+    Between two rounds training would make a step, while which process 1 draws the next round.
+    """
     _executor(random, crew, task)
     times = []
     for t in range(WARM_UP + MESSAGES):
+        step_done = perf_counter() + STEP_SECONDS
+        while perf_counter() < step_done:
+            pass
         began = perf_counter()
         crew.begin(t)
         _, facts = crew.chosen()

@@ -2,7 +2,8 @@
 
     norm(w * x + b) = (s w) * x + (b - m) s + beta    with s = gamma / sqrt(v + eps)
 
-On a CPU a forward pass of SqueezeNet then takes a sixth less, and its stem half the time.
+On a CPU a forward pass of SqueezeNet then takes a sixth less, and its stem half the time; a tenth
+of that again if pooling comes before the ReLU.
 """
 
 import copy
@@ -52,6 +53,8 @@ class FoldedNetwork:
         shared = {id(t): t for t in (*network.parameters(), *network.buffers())}
         self.network = copy.deepcopy(network, dict(shared)).eval()
         self._folds = list(_fold(network, self.network))
+        for block in self.network.blocks:
+            _pool_first(block)
 
     @torch.no_grad()
     def refresh(self, begin: int = 0, end: int | None = None) -> BlockNetwork:
@@ -88,6 +91,19 @@ def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
                 original.get_submodule(second),  # type: ignore[arg-type]
                 convolution,
             )
+
+
+def _pool_first(block: nn.Module) -> None:
+    """Let max pooling come before the ReLU that it follows: the same, on a quarter of the numbers.
+
+    Looked for where layers are called one after the other without doubt, in an nn.Sequential.
+    """
+    for part in block.modules():
+        if type(part) is not nn.Sequential:
+            continue
+        for i in range(len(part) - 1):
+            if type(part[i]) is nn.ReLU and type(part[i + 1]) is nn.MaxPool2d:
+                part[i], part[i + 1] = part[i + 1], part[i]
 
 
 def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:
