@@ -78,7 +78,17 @@ class Selector:
     @property
     def scores(self) -> bool:
         """Whether the network is run on samples to choose among them."""
-        return self.filter is not None or self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
+        return self.filter is not None or self.scores_candidates
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the filter runs the network's first blocks on all arrivals."""
+        return self.filter is not None and self.filter.needs_features
+
+    @property
+    def scores_candidates(self) -> bool:
+        """Whether the policy runs the network on all candidates."""
+        return self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
 
     @property
     def reads_inputs(self) -> bool:

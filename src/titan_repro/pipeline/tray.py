@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titan_repro.pipeline.shared import extent, shared_zeros
+from titan_repro.pipeline.shared import HOST, extent, shared_zeros
 
 Layout = Mapping[str, tuple[torch.dtype, tuple[int, ...], tuple[int, ...]]]
 """Type, shape and strides of each tensor on a tray: small enough to be sent in a message."""
@@ -28,8 +28,9 @@ class Tray:
         self._views: dict[Any, Tensor] = {}  # most rounds are laid out as the last one was
 
     def put(self, **tensors: Tensor) -> Layout:
-        """Copy tensors to their places; return what `take` must be told.
+        """Copy tensors, from whatever device, to their places; return what `take` must be told.
 
+        When it returns, all that had been asked of their device before is done: the copy waits.
         Raises ValueError for a tensor that is too large for its place.
         """
         layout = {}
@@ -45,9 +46,11 @@ class Tray:
             self._view(name, *layout[name]).copy_(tensor)
         return layout
 
-    def take(self, layout: Layout) -> dict[str, Tensor]:
-        """Return copies of what was put, in memory of this process and with the same strides."""
-        return {name: self._view(name, *which).clone() for name, which in layout.items()}
+    def take(self, layout: Layout, device: torch.device = HOST) -> dict[str, Tensor]:
+        """Return copies of what was put, in this process's memory of `device`, strides kept."""
+        return {
+            name: self._view(name, *which).to(device, copy=True) for name, which in layout.items()
+        }
 
     def _view(
         self, name: str, dtype: torch.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
