@@ -78,7 +78,7 @@ def configuration(model: str, arguments: argparse.Namespace) -> DictConfig:
 
 
 def measure(config: DictConfig) -> SideBySide:
-    prepare(config.device.tensors, config.device.threads)
+    prepare(config.device.tensors, config.device.threads, config.executor.name)
     loader = build_loader(config)
     with build_crew(config) as crew:
         assert crew is not None

@@ -239,11 +239,6 @@ def _check_executor(config: DictConfig) -> None:
             "round that chose it leaves nothing to train while it is chosen (executor=inline takes "
             "0, too)"
         )
-    if config.device.tensors != "cpu":
-        raise ConfigurationError(
-            f"executor: found processes with device.tensors={config.device.tensors}; allowed "
-            "there: inline, as processes share their tensors in the host's memory"
-        )
     if not hasattr(os, "memfd_create"):
         raise ConfigurationError(
             "executor: found processes; allowed on this system: inline, as only Linux has shared "

@@ -82,14 +82,18 @@ def fixed_subset(task: Task, samples: int) -> Split:
 
 @torch.no_grad()
 def evaluate(network: nn.Module, part: Split, normalise: Callable[[Tensor], Tensor]) -> Evaluation:
-    """Measure the network on a part of the test set, with running BatchNorm statistics."""
+    """Measure the network on a part of the test set, with running BatchNorm statistics.
+
+    part, normalise: may be on the host while the network is elsewhere.
+    """
     was_training = network.training
     network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
-    total = torch.zeros((), dtype=torch.float64, device=part.labels.device)
+    device = next(network.parameters()).device
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    total = torch.zeros((), dtype=torch.float64, device=device)
     for start in range(0, len(part), EVALUATION_BATCH):
-        labels = part.labels[start : start + EVALUATION_BATCH]
-        logits = network(normalise(part.inputs[start : start + EVALUATION_BATCH]))
+        labels = part.labels[start : start + EVALUATION_BATCH].to(device)
+        logits = network(normalise(part.inputs[start : start + EVALUATION_BATCH]).to(device))
         correct += (logits.argmax(dim=1) == labels).sum()
         total += F.cross_entropy(logits, labels, reduction="sum")
     network.train(was_training)

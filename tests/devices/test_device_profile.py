@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 
 import pytest
 import torch
@@ -147,20 +148,29 @@ def test_places(monkeypatch):
 @pytest.mark.parametrize("tensors", ["cuda", "cpu+cuda", "cuda+cpu"])
 def test_without_a_gpu_profiles_that_want_one_are_refused(monkeypatch, tensors):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for refuse in (place, lambda name: prepare(name, 1)):
+    for refuse in (place, lambda name: prepare(name, 1, "processes")):
         with pytest.raises(ConfigurationError, match="no CUDA GPU; allowed here: device=host"):
             refuse(tensors)
 
 
 def test_one_process_cannot_be_on_two_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(ConfigurationError, match=r"cpu\+cuda.*allowed with one process: cpu, cuda"):
-        prepare("cpu+cuda", 1)
+    for tensors in ("cpu+cuda", "cuda+cpu"):
+        with pytest.raises(
+            ConfigurationError,
+            match=rf"^executor: found inline .*={re.escape(tensors)}.*processes$",
+        ):
+            prepare(tensors, 1, "inline")
+
+
+def test_this_process_is_made_ready_for_training_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert prepare("cpu+cuda", 1, "processes") == place("cpu+cuda")  # would fail if it used the GPU
 
 
 def test_unknown_places_are_refused():
     with pytest.raises(ConfigurationError, match=r"device\.tensors: found 'tpu'; allowed: cpu,"):
-        prepare("tpu", 1)
+        prepare("tpu", 1, "inline")
 
 
 def test_cores(monkeypatch):

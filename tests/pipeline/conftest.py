@@ -1,8 +1,10 @@
-"""An executor on the embedded task, built as titan-run builds it."""
+"""Executors and a crew for them, built as titan-run builds them."""
 
 import pytest
+import torch
 
 from titan_repro.experiments.build import (
+    build_executor,
     build_loader,
     build_network,
     build_selector,
@@ -11,7 +13,10 @@ from titan_repro.experiments.build import (
     load_task,
 )
 from titan_repro.experiments.candidate_budget import build_budget
+from titan_repro.pipeline.crew import Crew
+from titan_repro.pipeline.handover import share_task
 from titan_repro.pipeline.inline import InlineExecutor
+from titan_repro.tasks.base import Split, Task
 
 
 @pytest.fixture
@@ -32,5 +37,35 @@ def build(configure, tmp_path):
             seed=config.seed,
             budget=build_budget(config, network, selector, stream.velocity),
         )
+
+    return built
+
+
+@pytest.fixture(scope="module")
+def crew():
+    """Start the processes once: every executor equips them anew."""
+    with Crew(timeout_seconds=60) as started:
+        yield started
+
+
+def random_task(input_shape, classes):
+    draws = torch.Generator().manual_seed(7)
+    inputs = torch.randint(256, (300, *input_shape), dtype=torch.uint8, generator=draws)
+    labels = torch.randint(classes, (300,), generator=draws)
+    mean, std = torch.tensor(128.0), torch.tensor(74.0)
+    names = tuple(str(c) for c in range(classes))
+    train, test = Split(inputs[:200], labels[:200]), Split(inputs[200:], labels[200:])
+    return Task("random", "random", names, train, test, mean, std, "fingerprint")
+
+
+@pytest.fixture
+def executors(configure):
+    """Return what builds an executor as titan-run does, on random data of a task's shape."""
+
+    def built(crew, *overrides):
+        config = configure("task=digits", "model=small_cnn", *overrides)
+        task = random_task(tuple(config.task.input_shape), config.task.num_classes)
+        task = task if crew is None else share_task(task)
+        return build_executor(config, crew, build_network(config), build_selector(config), task)
 
     return built

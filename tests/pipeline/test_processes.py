@@ -1,24 +1,15 @@
 """The three-process executor against the reference executor: the same bits, whatever is chosen."""
 
-import io
 import time
-from dataclasses import asdict
 
 import psutil
 import pytest
 import torch
 
+from pipeline.comparing import assert_same, facts, through_a_file
 from titan_repro.errors import ConfigurationError
-from titan_repro.experiments.build import (
-    build_executor,
-    build_network,
-    build_selector,
-)
 from titan_repro.experiments.run import run
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.handover import share_task
 from titan_repro.records.digest import weights_sha256
-from titan_repro.tasks.base import Split, Task
 
 ROUNDS = 6
 ADAPTIVE = (
@@ -26,60 +17,6 @@ ADAPTIVE = (
     "device.modelled.processors.cpu.launch_us=1000"
 )
 """About 30 candidates where the processor is idle; training is slow enough for them."""
-
-
-@pytest.fixture(scope="module")
-def crew():
-    """Start the processes once: every executor equips them anew."""
-    with Crew(timeout_seconds=60) as started:
-        yield started
-
-
-def random_task(input_shape, classes):
-    draws = torch.Generator().manual_seed(7)
-    inputs = torch.randint(256, (300, *input_shape), dtype=torch.uint8, generator=draws)
-    labels = torch.randint(classes, (300,), generator=draws)
-    mean, std = torch.tensor(128.0), torch.tensor(74.0)
-    names = tuple(str(c) for c in range(classes))
-    train, test = Split(inputs[:200], labels[:200]), Split(inputs[200:], labels[200:])
-    return Task("random", "random", names, train, test, mean, std, "fingerprint")
-
-
-@pytest.fixture
-def executors(configure):
-    """Return what builds an executor as titan-run does, on random data of a task's shape."""
-
-    def built(crew, *overrides):
-        config = configure("task=digits", "model=small_cnn", *overrides)
-        task = random_task(tuple(config.task.input_shape), config.task.num_classes)
-        task = task if crew is None else share_task(task)
-        return build_executor(config, crew, build_network(config), build_selector(config), task)
-
-    return built
-
-
-def facts(result):
-    """Return all of a round but how long it took."""
-    plain = asdict(result)
-    plain["work"] = plain["work"]["samples"]
-    return plain
-
-
-def assert_same(first, second):
-    """Compare nested states of tensors and numbers."""
-    if isinstance(first, torch.Tensor):
-        assert first.dtype == second.dtype
-        assert torch.equal(first, second)
-    elif isinstance(first, dict):
-        assert first.keys() == second.keys()
-        for name in first:
-            assert_same(first[name], second[name])
-    elif isinstance(first, list | tuple):
-        assert len(first) == len(second)
-        for mine, its in zip(first, second, strict=True):
-            assert_same(mine, its)
-    else:
-        assert first == second
 
 
 @pytest.mark.parametrize(
@@ -169,14 +106,6 @@ def test_a_run_with_idle_time_that_changes_goes_on_in_either_executor(executors,
     begun += [facts(third.run(t)) for t in range(6, 9)]
     assert begun == expected
     assert_same(straight.state_dict(), third.state_dict())
-
-
-def through_a_file(state):
-    """Return a state as a checkpoint gives it back."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 def test_times_of_all_stages_come_back(executors, crew):

@@ -208,7 +208,11 @@ def test_a_tray_takes_what_fits_with_any_strides():
     for name, tensor in sent.items():
         assert torch.equal(taken[name], tensor)
         assert taken[name].stride() == tensor.stride()
+    seen = tray.look(layout)["a"]
+    elsewhere = tray.look(layout, torch.device("cpu", 0))["a"]  # not the host to the pipeline
     later = tray.put(a=torch.zeros(1, 2, dtype=torch.float64))
+    assert torch.equal(elsewhere, sent["a"])
+    assert not torch.equal(seen, sent["a"])
     assert tray.take(later)["a"].tolist() == [[0, 0]]
     assert torch.equal(taken["a"], sent["a"])  # a copy: what is put later does not reach it
 

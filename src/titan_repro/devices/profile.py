@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from titan_repro.allocator import keep_freed_memory
 from titan_repro.errors import ConfigurationError
+from titan_repro.process_setup import configure_process
 
 PLACES = ("cpu", "cuda", "cpu+cuda", "cuda+cpu")
 """What `device.tensors` may say: where everything is, or training + selection."""
@@ -17,8 +17,8 @@ PLACES = ("cpu", "cuda", "cpu+cuda", "cuda+cpu")
 class Placement:
     """Where a run's tensors live.
 
-    train: weights, training batches, the data set.
-    select: the copy of the weights that filter and policy look at, and the candidates.
+    train: weights and training batches; with one process everything.
+    select: the weights that filter and policy look at, and the samples that they choose from.
     """
 
     train: torch.device
@@ -47,29 +47,21 @@ def place(tensors: str) -> Placement:
     return Placement(torch.device(names[0]), torch.device(names[-1]))
 
 
-def prepare(tensors: str, threads: int) -> torch.device:
-    """Set the process's thread count and return the one device that holds all tensors.
+def prepare(tensors: str, threads: int, executor: str) -> Placement:
+    """Make this process ready to train where a profile's `tensors` says; return all it says.
 
-    Raises ConfigurationError as `place` does, and for a profile with two devices: one process
-    works on one.
+    executor: the name of what runs the rounds.
+    Raises ConfigurationError as `place` does, and for two devices with executor=inline: one
+    process works on one.
     """
     placement = place(tensors)
-    if placement.split:
+    if placement.split and executor == "inline":
         raise ConfigurationError(
-            f"device.tensors: found {tensors!r}, selection on another device than training; "
-            "allowed with one process: cpu, cuda"
+            f"executor: found inline with device.tensors={tensors}, selection on another device "
+            "than training; allowed there: processes"
         )
     configure_process(placement.train, threads)
-    return placement.train
-
-
-def configure_process(device: torch.device, threads: int) -> None:
-    """Set this process's thread count and allocator, and make results on `device` repeatable."""
-    torch.set_num_threads(threads)
-    keep_freed_memory()
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # a resumed run must end on the same bits
-        torch.backends.cudnn.benchmark = False
+    return placement
 
 
 def check_cores(cores: Mapping[str, Sequence[int] | None] | None) -> dict[str, list[int] | None]:

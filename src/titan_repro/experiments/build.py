@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.config import plain
-from titan_repro.devices.profile import check_cores
+from titan_repro.devices.profile import check_cores, place
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.experiments.candidate_budget import build_budget
 from titan_repro.models.base import BlockNetwork
@@ -112,18 +112,19 @@ _loaded: dict[tuple[Any, ...], Task] = {}
 def load_task(config: DictConfig, loader: Loader, source: Source) -> Task:
     """Load the task and hold it against the shape and classes that its configuration declares.
 
-    The last task is kept in memory, so that a sweep loads its data once.
+    It is on the device that trains or, with executor=processes, in host memory that all map. The
+    last task is kept in memory, so that a sweep loads its data once.
     """
     key = (loader, source)
     if key not in _loaded:
         cache = config.paths.cache
         _loaded.clear()
         _loaded[key] = loader.load(source, None if cache is None else Path(cache).expanduser())
+    _check(config, _loaded[key])
     if config.executor.name == "processes":
         _loaded[key] = share_task(_loaded[key])
-    task = _loaded[key]
-    _check(config, task)
-    return task
+        return _loaded[key]
+    return _loaded[key].to(place(config.device.tensors).train)
 
 
 def _check(config: DictConfig, task: Task) -> None:
@@ -177,7 +178,12 @@ def build_executor(
     selector: Selector,
     task: Task,
 ) -> Executor:
-    """Build what runs the rounds: in this process, or in three if there is a crew."""
+    """Build what runs the rounds: in this process, or in three if there is a crew.
+
+    The network is moved to the device that trains; the task is where `load_task` has it.
+    """
+    placement = place(config.device.tensors)
+    network.to(placement.train)
     trainer, stream = build_trainer(config, network), build_stream(config, task)
     budget = build_budget(config, network, selector, stream.velocity)
     sizes = {"batch_size": config.batch_size, "seed": config.seed}
@@ -185,4 +191,7 @@ def build_executor(
         return InlineExecutor(
             network, selector, stream, trainer, delay=config.delay, budget=budget, **sizes
         )
-    return ProcessesExecutor(crew, network, selector, stream, trainer, budget=budget, **sizes)
+    places = vars(placement)
+    return ProcessesExecutor(
+        crew, network, selector, stream, trainer, budget=budget, **sizes, **places
+    )

@@ -62,7 +62,7 @@ def measure_costs(
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line.
     """
     check_measurable(config)
-    device = prepare(config.device.tensors, config.device.threads)
+    prepare(config.device.tensors, config.device.threads, config.executor.name)
     build_network(config)
     board_of(config)
     starting = build_crew(config)
@@ -80,7 +80,7 @@ def measure_costs(
         with starting as crew:
             assert crew is not None
             tell("loading")
-            task = load_task(config, loader, source).to(device)
+            task = load_task(config, loader, source)
             _begin(folder, config, command, task)
             load = os.getloadavg()[0]
             tell("rounds side by side")
@@ -104,6 +104,12 @@ def check_measurable(config: DictConfig) -> None:
         raise ConfigurationError(
             f"executor: found {config.executor.name} with experiment.measurement=costs; allowed "
             "there: processes"
+        )
+    if config.device.tensors != "cpu":
+        raise ConfigurationError(
+            f"device.tensors: found {config.device.tensors} with experiment.measurement=costs; "
+            "allowed there: cpu, as what is compared are rounds in sequence on one core and "
+            "pipelined ones on two"
         )
     if config.selector.filter is None or type(config.selector.filter.budget) is not int:
         raise ConfigurationError(

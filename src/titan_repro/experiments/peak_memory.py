@@ -69,14 +69,14 @@ def measure_in_fresh_process(config: DictConfig, rounds: int) -> PeakMemory:
 
 def measure_here(config: DictConfig, rounds: int) -> PeakMemory:
     """Run `rounds` rounds of a configuration and return their peak memory."""
-    device = prepare(config.device.tensors, config.device.threads)
+    prepare(config.device.tensors, config.device.threads, config.executor.name)
     network, selector, loader = build_network(config), build_selector(config), build_loader(config)
     with build_crew(config) as crew:
         source = locate(loader, Path(config.paths.data).expanduser())
-        task = load_task(config, loader, source).to(device)
+        task = load_task(config, loader, source)
         processes = process_ids(crew)
         meter = MemoryMeter(processes.values, interval=INTERVAL)
-        with closing(build_executor(config, crew, network.to(device), selector, task)) as executor:
+        with closing(build_executor(config, crew, network, selector, task)) as executor:
             meter.start()
             for t in range(rounds):
                 executor.run(t)

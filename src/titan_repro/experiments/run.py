@@ -105,7 +105,7 @@ def run(
     InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
     """
     validate(config)
-    device = prepare(config.device.tensors, config.device.threads)
+    prepare(config.device.tensors, config.device.threads, config.executor.name)
     network = build_network(config)
     selector = build_selector(config)
     starting = build_crew(config)
@@ -124,8 +124,8 @@ def run(
         if summary is not None:
             return Outcome(folder.path, summary, already_there=True)
         with starting as crew:
-            task = load_task(config, loader, source).to(device)
-            executor = build_executor(config, crew, network.to(device), selector, task)
+            task = load_task(config, loader, source)
+            executor = build_executor(config, crew, network, selector, task)
             with closing(executor):
                 meters = UsageMeters(process_ids(crew))
                 loop = _Loop(config, facts, folder, writer, task, executor, observers, meters)

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from titan_repro.compat import import_torchvision
 from titan_repro.errors import ConfigurationError
 from titan_repro.pipeline.channel import Channel
-from titan_repro.pipeline.shared import Area, area_of, shared_copies
+from titan_repro.pipeline.shared import HOST, Area, area_of, shared_copies
 from titan_repro.tasks.base import Split, Task
 
 
@@ -54,6 +55,16 @@ def receive_packed(channel: Channel) -> Any:
     descriptors = channel.receive_descriptors(number)
     areas = [Area(each, os.fstat(each).st_size).bytes() for each in descriptors]
     return _Unpickler(io.BytesIO(channel.receive_bytes()), areas).load()
+
+
+def on_host(state: Any) -> Any:
+    """Return a state, dictionaries of tensors and plain values, with all tensors on the host.
+
+    A message to a process that has no business with the device that they are on holds this.
+    """
+    if isinstance(state, Mapping):
+        return {name: on_host(value) for name, value in state.items()}
+    return state.to(HOST) if isinstance(state, Tensor) else state
 
 
 class _Pickler(pickle.Pickler):

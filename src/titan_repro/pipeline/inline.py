@@ -129,7 +129,8 @@ class InlineExecutor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.in_flight = load_training_state(self.network, self.trainer, state)
+        device = self.network.classifier.weight.device
+        self.in_flight = load_training_state(self.network, self.trainer, state, device)
         self.selector.load_state_dict(state["selector"])
 
     def close(self) -> None:

@@ -3,6 +3,9 @@
 Process 1 filters the stream, process 2 scores and selects, process 3, which is this one, trains:
 in round t the batch that round t - 1 chose, while the others choose with the same weights w_t.
 Batches, weights and accuracies are those of the reference executor to the last bit.
+
+Training, and filter with selection, each have a device. What processes share is in the host's
+memory: the data, the weights (`SharedNetwork`), candidates and batches (`Tray`).
 """
 
 from collections.abc import Mapping
@@ -10,11 +13,13 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.norm import scoring_mode
 from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget
 from titan_repro.pipeline.crew import Crew
+from titan_repro.pipeline.handover import on_host
 from titan_repro.pipeline.round import (
     STAGES,
     Round,
@@ -27,7 +32,7 @@ from titan_repro.pipeline.round import (
     training_state,
 )
 from titan_repro.pipeline.selector import Batch, Selector
-from titan_repro.pipeline.shared import shared_copies
+from titan_repro.pipeline.shared import HOST, shared_copies
 from titan_repro.pipeline.shared_network import SharedNetwork
 from titan_repro.pipeline.stages import Equipment, Facts
 from titan_repro.pipeline.tray import Tray
@@ -42,9 +47,11 @@ class ProcessesExecutor:
     """Runs filter and selection of a round in two other processes while this one trains.
 
     crew: the started processes; the executor ends them with `close`.
-    network: its parameters and buffers are moved, see `SharedNetwork`; tensors on the CPU.
-    stream: a copy of it goes to process 1; with `share_task` its data are in memory once.
+    network: its parameters and buffers are moved, see `SharedNetwork`; it is on `train`.
+    stream: its data are on the host. A copy of it goes to process 1; with `share_task` the data are
+        in memory once.
     selector: copies of it go to both processes. Its own filter and policy are not used here.
+    train, select: the devices of this process and of the two others.
 
     The delay between choosing a batch and training on it is one round. Every method raises
     PipelineError, and both processes are gone, if one of them fails.
@@ -61,6 +68,8 @@ class ProcessesExecutor:
         batch_size: int,
         seed: int,
         budget: CandidateBudget = FIXED,
+        train: torch.device = HOST,
+        select: torch.device = HOST,
     ) -> None:
         self.network = network
         self.selector = selector
@@ -69,14 +78,16 @@ class ProcessesExecutor:
         self.batch_size = batch_size
         self.seed = seed
         self.budget = budget
-        self.in_flight: Batch | None = None  # chosen, not yet trained; None before round 0
+        self.in_flight: Batch | None = None  # chosen, not yet trained, on the host; None before 0
         self._crew = crew
-        self._shared = SharedNetwork(network)
+        self._device = train
+        self._shared = SharedNetwork(network, train)
         self._batches = _batch_tray(batch_size)
         self._trained, filtered = shared_copies("progress", [torch.tensor(-1)] * 2)
         crew.equip(
             Equipment(
                 network=self._shared.reader,
+                device=select,
                 selector=selector,
                 stream=stream,
                 candidates=_candidate_tray(self._shared.reader, selector, stream),
@@ -97,9 +108,7 @@ class ProcessesExecutor:
             self._crew.begin(t, keep)
         times = [perf_counter()]
         batch = self.in_flight or first_batch(self.stream.round(t), self.batch_size, self.seed)
-        inputs = self.stream.inputs(batch.arrivals)
-        loss = self.trainer.gradients(inputs, batch.arrivals.labels, batch.weights)
-        trained, _ = to_host(batch, loss)
+        trained, _ = to_host(batch, self._gradients(batch))
         self._trained.fill_(t)
         times.append(perf_counter())
         chosen, facts = self._draw(t) if keep == 0 else self._chosen()
@@ -118,6 +127,12 @@ class ProcessesExecutor:
             nonfinite=facts.nonfinite,
             work=Work(touched, {**facts.seconds, "train": training}, times[2] - times[1]),
         )
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Compute the batch gradient; return the loss on the host, (), when both are there."""
+        inputs, labels = self.stream.inputs(batch.arrivals), batch.arrivals.labels
+        there = (tensor.to(self._device) for tensor in (inputs, labels, batch.weights))
+        return self.trainer.gradients(*there).to(HOST)  # waits for all that a GPU was asked before
 
     def _chosen(self) -> tuple[Batch, Facts]:
         """Wait for the batch that process 2 chooses: the fence, nobody reads w_t any more."""
@@ -141,9 +156,9 @@ class ProcessesExecutor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict`, or that of another executor, returned."""
-        self.in_flight = load_training_state(self.network, self.trainer, state)
+        self.in_flight = load_training_state(self.network, self.trainer, state, HOST)
         self._shared.publish()
-        self._crew.load_state_dict(state["selector"])
+        self._crew.load_state_dict(on_host(state["selector"]))
 
     def close(self) -> None:
         """End the other processes."""

@@ -133,14 +133,14 @@ def training_state(
 
 
 def load_training_state(
-    network: BlockNetwork, trainer: Trainer, state: Mapping[str, Any]
+    network: BlockNetwork, trainer: Trainer, state: Mapping[str, Any], device: torch.device
 ) -> Batch | None:
-    """Restore what `training_state` returned; return the batch."""
+    """Restore what `training_state` returned, wherever it was; return the batch on `device`."""
     network.load_state_dict(state["network"])
     trainer.optimizer.load_state_dict(state["optimizer"])
     if state["in_flight"] is None:
         return None
-    return Batch.of(state["in_flight"], next(network.parameters()).device)
+    return Batch.of(state["in_flight"], device)
 
 
 class Executor(Protocol):

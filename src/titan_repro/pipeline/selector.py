@@ -82,7 +82,17 @@ class Selector:
     @property
     def scores(self) -> bool:
         """Whether the network is run on samples to choose among them."""
-        return self.filter is not None or self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
+        return self.filter is not None or self.scores_candidates
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the filter runs the network's first blocks on all arrivals."""
+        return self.filter is not None and self.filter.needs_features
+
+    @property
+    def scores_candidates(self) -> bool:
+        """Whether the policy runs the network on all candidates."""
+        return self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
 
     @property
     def reads_inputs(self) -> bool:
@@ -97,7 +107,7 @@ class Selector:
         batch's own statistics: a round's arrivals have others than its candidates.
         """
         forward = self.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
-        goes_on = self._needs_features and forward and self.scoring_norm == "running"
+        goes_on = self.needs_features and forward and self.scoring_norm == "running"
         return self.blocks if goes_on else 0
 
     @torch.no_grad()
@@ -118,7 +128,7 @@ class Selector:
             counts = membership(arrivals.labels, self.classes).sum(dim=0)
             return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
         inputs = stream.inputs(arrivals)
-        maps = self._maps(network, inputs) if self._needs_features else None
+        maps = self._maps(network, inputs) if self.needs_features else None
         features = None if maps is None else self._pooled(maps)
         admission = self.filter.admit(features, arrivals.labels, draws)
         kept = admission.positions[:keep]
@@ -170,11 +180,7 @@ class Selector:
 
     def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
         """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""
-        return self._pooled(self._maps(network, inputs)) if self._needs_features else None
-
-    @property
-    def _needs_features(self) -> bool:
-        return self.filter is not None and self.filter.needs_features
+        return self._pooled(self._maps(network, inputs)) if self.needs_features else None
 
     def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
         """Return the output of the first blocks."""

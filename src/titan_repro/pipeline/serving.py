@@ -6,14 +6,12 @@ import traceback
 from contextlib import suppress
 from typing import Never
 
-import torch
-
-from titan_repro.allocator import keep_freed_memory
 from titan_repro.errors import UserError
 from titan_repro.pipeline.channel import Channel, Inbox, PeerGone
 from titan_repro.pipeline.child import LEFT_ALONE
-from titan_repro.pipeline.handover import receive_packed
+from titan_repro.pipeline.handover import on_host, receive_packed
 from titan_repro.pipeline.stages import STAGES, Equipment, Stage
+from titan_repro.process_setup import configure_process
 
 
 def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -> int:
@@ -44,7 +42,7 @@ def _serve(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Never:
             case ("equip",):
                 stage = _equipped(kind, trainer, neighbour)
             case ("state",):
-                trainer.send("state", stage.selector.state_dict()[stage.remembers])
+                trainer.send("state", on_host(stage.selector.state_dict()[stage.remembers]))
             case ("load", state):
                 stage.selector.load_state_dict(state)
                 trainer.send("loaded")
@@ -54,11 +52,11 @@ def _serve(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Never:
 
 def _equipped(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Stage:
     equipment: Equipment = receive_packed(trainer)
-    torch.set_num_threads(equipment.threads)
-    keep_freed_memory()
+    configure_process(equipment.device, equipment.threads)
+    stage = kind(equipment, trainer, neighbour)
     gc.freeze()  # what is here now stays: it need not be looked through again and again
     trainer.send("ready")
-    return kind(equipment, trainer, neighbour)
+    return stage
 
 
 def _in_one_line(error: Exception) -> str:

@@ -16,6 +16,9 @@ from torch import Tensor
 
 from titan_repro.errors import PipelineError
 
+HOST = torch.device("cpu")
+"""Where shared memory is: the only device whose tensors several processes use in place."""
+
 ALIGNMENT = 64
 """Of every tensor's first byte, as torch allocates: other alignments may round differently."""
 

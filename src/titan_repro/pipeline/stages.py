@@ -8,20 +8,27 @@ Between rounds both stand still. In round t
                                          -> process 1 draws round t + 1 while they are written
 
 With a candidate budget that is measured, process 2 scores on until process 3 has its gradients.
+
+Filter and selection may have a device of their own. Each process then copies the weights when its
+part of the round begins; whatever passes between processes lies in host memory.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.anytime_scoring import score_while
 from titan_repro.pipeline.channel import Channel
+from titan_repro.pipeline.network_copy import NetworkCopy
 from titan_repro.pipeline.selector import Admitted, Selector
+from titan_repro.pipeline.shared import HOST
 from titan_repro.pipeline.tray import Layout, Tray
 from titan_repro.seeds import generator
+from titan_repro.selection.base import Candidates
 from titan_repro.streams.base import Arrivals, Stream
 
 
@@ -29,6 +36,7 @@ from titan_repro.streams.base import Arrivals, Stream
 class Equipment:
     """What processes 1 and 2 are given: `network` reads the weights that process 3 trains.
 
+    device: where both compute.
     candidates: from process 1 to 2. batches: from process 2 to 3.
     filtered: (1,) int64, the last round that process 1 is done with, for the watchdog.
     trained: (1,) int64, the last round whose gradients process 3 has computed.
@@ -36,6 +44,7 @@ class Equipment:
     """
 
     network: BlockNetwork
+    device: torch.device
     selector: Selector
     stream: Stream
     candidates: Tray
@@ -59,28 +68,35 @@ class Facts:
 
 
 class DrawnRound:
-    """One round of a stream, drawn and made into inputs before it is needed."""
+    """One round of a stream, drawn and made into inputs before it is needed, then on `device`.
 
-    def __init__(self, stream: Stream, t: int, with_inputs: bool) -> None:
+    The data are in memory once for all processes, the host's, so inputs are computed there, noise
+    included, to the same bits on whatever device they are looked at. This is done while process 1
+    has nothing else to do, and only a round's samples go to the device.
+    """
+
+    def __init__(self, stream: Stream, t: int, with_inputs: bool, device: torch.device) -> None:
         began = perf_counter()
         self.t = t
         self.velocity = stream.velocity
-        self.arrivals = stream.round(t)
+        arrivals = stream.round(t)
         drawn = perf_counter()
-        self._inputs = stream.inputs(self.arrivals) if with_inputs else None
+        self._inputs = stream.inputs(arrivals).to(device) if with_inputs else None
+        self.arrivals = arrivals.to(device)
         self.stream_seconds = drawn - began
         self.inputs_seconds = perf_counter() - drawn
         self._stream = stream
+        self._device = device
 
     def round(self, t: int) -> Arrivals:
         """Return a round's samples, as the stream does."""
-        return self.arrivals if t == self.t else self._stream.round(t)
+        return self.arrivals if t == self.t else self._stream.round(t).to(self._device)
 
     def inputs(self, arrivals: Arrivals) -> Tensor:
         """Return inputs, as the stream does."""
         if arrivals is self.arrivals and self._inputs is not None:
             return self._inputs
-        return self._stream.inputs(arrivals)
+        return self._stream.inputs(arrivals.to(HOST)).to(self._device)
 
 
 class FilterStage:
@@ -91,6 +107,7 @@ class FilterStage:
     def __init__(self, equipment: Equipment, _trainer: Channel, selection: Channel) -> None:
         self.equipment = equipment
         self.selector = equipment.selector
+        self._network = _network(equipment, self.selector.needs_features, self.selector.blocks)
         self._selection = selection
         self._drawn: DrawnRound | None = None
         self._last = -1
@@ -107,7 +124,7 @@ class FilterStage:
         drawn = self._drawn if self._drawn is not None and self._drawn.t == t else self._draw(t)
         began = perf_counter()
         admitted = self.selector.admit(
-            kit.network, drawn, drawn.arrivals, generator(kit.seed, "filter", t), keep
+            self._network.refresh(), drawn, drawn.arrivals, generator(kit.seed, "filter", t), keep
         )
         layout = kit.candidates.put(**_candidates(admitted))
         seconds = {
@@ -118,7 +135,8 @@ class FilterStage:
         self._selection.send("candidates", t, layout, len(drawn.arrivals), seconds)
 
     def _draw(self, t: int) -> DrawnRound:
-        return DrawnRound(self.equipment.stream, t, self.selector.reads_inputs)
+        kit = self.equipment
+        return DrawnRound(kit.stream, t, self.selector.reads_inputs, kit.device)
 
 
 class SelectionStage:
@@ -129,6 +147,7 @@ class SelectionStage:
     def __init__(self, equipment: Equipment, trainer: Channel, filtering: Channel) -> None:
         self.equipment = equipment
         self.selector = equipment.selector
+        self._network = _network(equipment, self.selector.scores_candidates)
         self._trainer = trainer
         self._filtering = filtering
 
@@ -137,13 +156,8 @@ class SelectionStage:
     ) -> None:
         """Score the candidates that have come and choose a batch."""
         kit, times = self.equipment, [perf_counter()]
-        admitted = _admitted(kit.candidates.look(layout), self.selector.blocks_passed)
-        if kit.until_trained:
-            admitted, candidates = score_while(
-                lambda: kit.trained.item() < t, self.selector, kit.network, admitted, kit.batch_size
-            )
-        else:
-            candidates = self.selector.score(kit.network, admitted)
+        arrived = _admitted(kit.candidates.look(layout, kit.device), self.selector.blocks_passed)
+        admitted, candidates = self._score(arrived, t)
         times.append(perf_counter())
         chosen, selection = self.selector.select(
             admitted, candidates, kit.batch_size, generator(kit.seed, "selection", t)
@@ -152,8 +166,31 @@ class SelectionStage:
         nonfinite = int(admitted.nonfinite + selection.nonfinite)
         mine = {"score": times[1] - times[0], "select": times[2] - times[1]}
         facts = Facts(streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine})
+        # The fence: nothing reads the shared weights any more. A GPU computes after the call that
+        # asks for it has returned, but `refresh` waited for its copy, here and in process 1, and
+        # laying out the batch waits for all the rest.
         self._trainer.send("chosen", kit.batches.put(**chosen.tensors()), facts)
         self._filtering.send("chosen", t)
+
+    def _score(self, admitted: Admitted, t: int) -> tuple[Admitted, Candidates]:
+        """Score the candidates, or as many of them as there is time for."""
+        kit, network = self.equipment, self._network.refresh()
+        if not kit.until_trained:
+            return admitted, self.selector.score(network, admitted)
+        return score_while(
+            lambda: self._in_training(t), self.selector, network, admitted, kit.batch_size
+        )
+
+    def _in_training(self, t: int) -> bool:
+        """Whether round t's gradients are still being computed."""
+        if self.equipment.device.type == "cuda":
+            torch.cuda.synchronize(self.equipment.device)  # what it was asked to score is scored
+        return self.equipment.trained.item() < t
+
+
+def _network(equipment: Equipment, needed: bool, blocks: int | None = None) -> NetworkCopy:
+    """Return the network of a stage, where it is needed, on the stage's device."""
+    return NetworkCopy(equipment.network, equipment.device if needed else HOST, blocks)
 
 
 def _candidates(admitted: Admitted) -> dict[str, Tensor]:

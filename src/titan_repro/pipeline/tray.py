@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titan_repro.pipeline.shared import extent, shared_zeros
+from titan_repro.pipeline.shared import HOST, extent, shared_zeros
 
 Layout = Mapping[str, tuple[torch.dtype, tuple[int, ...], tuple[int, ...]]]
 """Type, shape and strides of each tensor on a tray: small enough to be sent in a message."""
@@ -28,20 +28,17 @@ class Tray:
         self._views: dict[Any, Tensor] = {}  # most rounds are laid out as the last one was
 
     def put(self, **tensors: Tensor) -> Layout:
-        """Copy tensors to their places; return what `take` must be told.
+        """Copy tensors, from whatever device, to their places; return what `take` must be told.
 
+        When it returns, all that had been asked of their device before is done: the copy waits.
         Raises ValueError for a tensor that is too large for its place.
         """
         layout = {}
         for name, tensor in tensors.items():
-            if tensor.nbytes > self._places[name].numel():
-                raise ValueError(
-                    f"{name} has {tensor.nbytes} bytes, more than the {self._places[name].numel()} "
-                    "that a round's samples take"
-                )
-            if extent(tensor.shape, tensor.stride()) != tensor.numel():
-                tensor = tensor.contiguous()
-            layout[name] = tensor.dtype, tuple(tensor.shape), tensor.stride()
+            layout[name] = _layout(tensor)
+            if (name, *layout[name]) not in self._views:
+                tensor = self._fitting(name, tensor)
+                layout[name] = _layout(tensor)
             self._view(name, *layout[name]).copy_(tensor)
         return layout
 
@@ -49,9 +46,25 @@ class Tray:
         """Return copies of what was put, in memory of this process and with the same strides."""
         return {name: tensor.clone() for name, tensor in self.look(layout).items()}
 
-    def look(self, layout: Layout) -> dict[str, Tensor]:
-        """Return what was put where it lies: it is there only until something else is put."""
-        return {name: self._view(name, *which) for name, which in layout.items()}
+    def look(self, layout: Layout, device: torch.device = HOST) -> dict[str, Tensor]:
+        """Return what was put, on the host where it lies, elsewhere copies with the same strides.
+
+        What lies here is there only until something else is put.
+        """
+        there = {name: self._view(name, *which) for name, which in layout.items()}
+        if device == HOST:
+            return there
+        return {name: tensor.to(device, copy=True) for name, tensor in there.items()}
+
+    def _fitting(self, name: str, tensor: Tensor) -> Tensor:
+        """Return a tensor without holes; raises ValueError if it is too large for its place."""
+        if tensor.nbytes > self._places[name].numel():
+            raise ValueError(
+                f"{name} has {tensor.nbytes} bytes, more than the {self._places[name].numel()} "
+                "that a round's samples take"
+            )
+        whole = extent(tensor.shape, tensor.stride()) == tensor.numel()
+        return tensor if whole else tensor.contiguous()
 
     def _view(
         self, name: str, dtype: torch.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
@@ -62,3 +75,7 @@ class Tray:
             elements = self._places[name][:size].view(dtype)
             self._views[key] = elements.as_strided(shape, strides)
         return self._views[key]
+
+
+def _layout(tensor: Tensor) -> tuple[torch.dtype, tuple[int, ...], tuple[int, ...]]:
+    return tensor.dtype, tuple(tensor.shape), tensor.stride()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -25,6 +26,10 @@ class Arrivals:
     def take(self, positions: Tensor) -> "Arrivals":
         """Return the samples at `positions` (m,) of this round, in that order."""
         return Arrivals(self.indices[positions], self.labels[positions], self.noisy[positions])
+
+    def to(self, device: torch.device) -> "Arrivals":
+        """Return the same samples with all tensors on `device`."""
+        return Arrivals(self.indices.to(device), self.labels.to(device), self.noisy.to(device))
 
 
 class Stream(Protocol):
