@@ -188,6 +188,21 @@ def test_both_ways_use_up_as_many_random_numbers() -> None:
         assert torch.equal(*next_numbers)
 
 
+@pytest.mark.parametrize("sampling", ["systematic", "multinomial"])
+def test_points_are_those_of_the_tensors_to_the_last_bit(sampling: str) -> None:
+    for seed in range(5):
+        found = torch.from_numpy(cis_arrays.points(sampling, 6, generator(seed)))
+        assert torch.equal(found, drawn_points(sampling, 6, seed))
+
+
+def test_ends_of_intervals_belong_to_the_next_one_that_is_not_empty() -> None:
+    numbers, labels = np.array([1.0, 0.0, 1.0, 1.0, 0.0]), np.array([1, 0, 0, 1, 1])
+    picks = cis_arrays.draw(numbers, labels, np.array([0.0, 1.0, 1.5, 2.0]))
+    assert picks.tolist() == [2, 0, 0, 3]
+    beyond = cis_arrays.draw(numbers, labels, np.array([2.5, 3.0]))  # as rounding may put it
+    assert beyond.tolist() == [3, 3]
+
+
 def test_candidates_are_left_as_they_were() -> None:
     plain = random_candidates(1)
     candidates = with_moments(

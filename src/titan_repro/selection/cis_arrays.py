@@ -1,7 +1,7 @@
 """C-IS on arrays (paper section 3.2, Lemma 2): how `cis` selects from a few candidates on a CPU.
 
 A tensor operation costs some microseconds however small its tensors are, C-IS is ninety of them,
-and a training step of a small network takes no longer; an operation on arrays costs a fraction.
+and a training step of a small network takes little longer; one on arrays costs a fraction of it.
 The tensor functions of `statistics`, `cis`, `inclusion` and `sampling` are the reference and give
 the reasons. Here is the same arithmetic, in float64: only rounding differs.
 """
@@ -81,7 +81,7 @@ def select(
     indices, weights = torch.from_numpy(picks), torch.ones(batch_size, dtype=torch.float32)
     if keys.weighting != "none":
         share = mass / mass.sum() / np.maximum(classes.counts, 1.0)  # (C,)
-        target = torch.from_numpy(share[labels] * gradients.usable)
+        target = torch.from_numpy(share[labels])  # what is not usable is never drawn
         weights = pick_weights(torch.from_numpy(numbers), target, indices, keys.weighting)
     probabilities = torch.from_numpy(numbers[picks].astype(np.float32))
     nonfinite = torch.from_numpy(np.array(gradients.nonfinite, dtype=np.int64))
