@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selection.builders import generator, random_candidates
 from sync_guard import SynchronisationError, forbid_synchronisation
+from titan_repro.selection import class_statistics
 from titan_repro.selection.base import Candidates, GradientMoments, Policy
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
@@ -64,7 +65,8 @@ def complete_candidates() -> Candidates:
     )
 
 
-def test_no_policy_waits_for_the_device() -> None:
+def test_no_policy_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_statistics, "sample_by_sample", lambda _: False)  # as on a GPU
     candidates = complete_candidates()
     for policy in policies():
         with forbid_synchronisation():

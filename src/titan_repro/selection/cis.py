@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
+from titan_repro.selection import cis_arrays
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
 from titan_repro.selection.inclusion import clean, first_positive, inclusion_numbers
 from titan_repro.selection.sampling import Sampling, Weighting, draw, pick_weights
 from titan_repro.selection.statistics import (
+    RESOLUTION,
     ClassStatistics,
     class_statistics,
     gradient_moments,
@@ -25,10 +27,6 @@ from titan_repro.selection.statistics import (
 
 ClassImportance = Literal["plugin", "bessel", "ema"]
 ClassMass = Literal["candidates", "stream"]
-
-RESOLUTION = 1e-3
-"""Spreads below this part of the class's mean norm cannot be told from zero: their squares are
-differences of numbers that float32 gradients give to about six digits."""
 
 
 def plugin_spread(statistics: ClassStatistics) -> Tensor:
@@ -108,6 +106,11 @@ class ClassifiedImportanceSampling:
     ) -> Selection:
         """Draw `batch_size` candidates; with `ema` also take this round into the average."""
         check_batch(candidates, batch_size)
+        if cis_arrays.serves(candidates, self.sampling):
+            selection, self._average = cis_arrays.select(
+                self, self._average, candidates, batch_size, generator
+            )
+            return selection
         moments = gradient_moments(candidates, self.gradient)
         scores = clean(moments.norms)
         classes = class_statistics(

@@ -17,6 +17,10 @@ from titan_repro.selection.base import Candidates, GradientMoments, Needs, check
 
 Gradient = Literal["last_layer", "logits", "full"]
 
+RESOLUTION = 1e-3
+"""Spreads below this part of the class's mean norm cannot be told from zero: their squares are
+differences of numbers that float32 gradients give to about six digits."""
+
 _NEEDS = {
     "last_layer": Needs.EMBEDDINGS,
     "logits": Needs.LOGITS,
@@ -52,7 +56,7 @@ def logit_gradients(logits: Tensor, labels: Tensor) -> Tensor:
 def gradient_norms(candidates: Candidates, gradient: str) -> Tensor:
     """Return |g_i|, (N,) float64; NaN or infinite where a gradient is."""
     if gradient == "full":
-        return _given_moments(candidates).norms.double()
+        return given_moments(candidates).norms.double()
     d = logit_gradients(required(candidates.logits, "logits"), candidates.labels)
     norms: Tensor = torch.linalg.vector_norm(d, dim=1)
     if gradient == "logits":
@@ -86,7 +90,7 @@ def gradient_moments(candidates: Candidates, gradient: str) -> GradientMoments:
     |mean of g over class y|^2 = sum_ij w_iy w_jy <g_i, g_j> with w_iy = [y_i = y] / n_y.
     """
     if gradient == "full":
-        given = _given_moments(candidates)
+        given = given_moments(candidates)
         return GradientMoments(given.norms.double(), given.class_mean_norms.double())
     products = gradient_products(candidates, gradient)
     norms = products.diagonal().sqrt()
@@ -98,7 +102,8 @@ def gradient_moments(candidates: Candidates, gradient: str) -> GradientMoments:
     return GradientMoments(norms, squared.clamp_min(0.0).sqrt())
 
 
-def _given_moments(candidates: Candidates) -> GradientMoments:
+def given_moments(candidates: Candidates) -> GradientMoments:
+    """Return the candidates' moments; ValueError if they are missing."""
     if candidates.moments is None:
         raise ValueError("gradient=full needs the candidates' moments, which are missing")
     return candidates.moments
