@@ -68,7 +68,9 @@ class Task:
         return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
 
     def to(self, device: torch.device) -> "Task":
-        """Return the task with all its tensors on `device`."""
+        """Return the task with all its tensors on `device`; itself if they are there."""
+        if self.train.labels.device == device:
+            return self
         return replace(
             self,
             train=self.train.to(device),
