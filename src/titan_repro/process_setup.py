@@ -14,6 +14,7 @@ def configure_process(device: torch.device, threads: int) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
     if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # a resumed run must end on the same bits
+        torch.backends.cudnn.deterministic = True  # a resumed run should end on the same bits
         torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False  # class importance needs float32's digits
         torch.zeros(1, device=device)

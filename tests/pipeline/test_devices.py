@@ -165,7 +165,7 @@ def fake_memory(monkeypatch):
     monkeypatch.setattr(Tensor, "__int__", lambda tensor: 0)
     # What is done number by number on a CPU is done here as on a GPU: there are no numbers.
     monkeypatch.setattr(FeatureNoise, "_disturb_noisy_rows", FeatureNoise._disturb_masked)
-    monkeypatch.setattr(class_statistics, "sample_by_sample", lambda _: False)
+    monkeypatch.setattr(class_statistics, "on_arrays", lambda _: False)
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")

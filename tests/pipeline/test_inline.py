@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from titan_repro.models.norm import scoring_mode
 from titan_repro.pipeline.candidate_budget import Measured
 from titan_repro.pipeline.inline import first_batch
 from titan_repro.seeds import generator
@@ -206,3 +207,43 @@ def test_one_process_cannot_measure_how_long_it_trains_beside_itself(build):
             seed=0,
             budget=Measured(),
         )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "passed"),
+    [
+        (["selector=titan"], 1),
+        (["selector=titan", "filter.blocks=2"], 2),
+        (["selector=titan", "gradient=logits", "filter.pooling=average"], 1),
+        (["selector=titan", "scoring_norm=batch"], 0),
+        (["selector=titan", "filter.score=random"], 0),
+        (["selector=titan", "filter.budget=adaptive", "device=jetson_nano"], 0),
+        (["selector=cis"], 0),
+    ],
+    ids=str,
+)
+def test_scores_are_the_networks_own_wherever_scoring_begins(build, overrides, passed):
+    """Scoring goes on from features only where they are what the candidates' own would be."""
+    executor = build("model.norm=batch", *overrides)
+    for t in range(3):
+        selector, stream, network = executor.selector, executor.stream, executor.network
+        arrivals = stream.round(t)
+        before = copy.deepcopy(selector.filter)
+        admitted = selector.admit(network, stream, arrivals, generator(0, "filter", t))
+        assert admitted.passed == passed
+        found = selector.score(network, admitted)
+        with torch.no_grad(), scoring_mode(network, executor.selector.scoring_norm):
+            own = network.embed(stream.inputs(admitted.arrivals))
+            torch.testing.assert_close(found.embeddings, own, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found.logits, network.classifier(own), rtol=1e-4, atol=1e-5)
+        selector.filter = before  # the round has not been yet
+        executor.run(t)
+
+
+def test_full_gradients_are_computed_from_the_inputs(build):
+    executor = build("selector=titan", "gradient=full", "stream.velocity=30")
+    arrivals = executor.stream.round(0)
+    source = executor.network, executor.stream, arrivals, generator(0, "filter")
+    admitted = executor.selector.admit(*source)
+    assert admitted.passed == 0
+    assert torch.equal(admitted.inputs, executor.stream.inputs(admitted.arrivals))

@@ -33,7 +33,7 @@ from titan_repro.selection import class_statistics
     ids=" ".join,
 )
 def test_a_round_waits_for_the_device_only_for_its_record(build, monkeypatch, overrides):
-    monkeypatch.setattr(class_statistics, "sample_by_sample", lambda _: False)  # as on a GPU
+    monkeypatch.setattr(class_statistics, "on_arrays", lambda _: False)  # as on a GPU
     executor = build(*overrides)
     executor.run(0)  # the first round allocates what later ones use
     fetched = []

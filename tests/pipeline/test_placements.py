@@ -195,9 +195,11 @@ def test_a_copy_of_the_first_blocks_leaves_the_rest():
     copied = NetworkCopy(shared.reader, ELSEWHERE, blocks=1)
     step(trained)
     shared.publish()
-    mine, now = copied.refresh().state_dict(), trained.state_dict()
-    for name, value in mine.items():
-        assert torch.equal(value, now[name]) is name.startswith("blocks.0."), name
+    there = shared.reader.state_dict()
+    for name, value in copied.refresh().state_dict().items():
+        assert torch.equal(value, there[name])
+        is_copy = value.data_ptr() != there[name].data_ptr()
+        assert is_copy is name.startswith("blocks.0."), name
 
 
 def test_on_the_host_nothing_is_copied():

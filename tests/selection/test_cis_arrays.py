@@ -77,7 +77,7 @@ def select(policy: Policy, case: tuple[Candidates, int], seed: int, *, on_tensor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cis_arrays, "inclusion_numbers", observe(cis_arrays.inclusion_numbers))
         patch.setattr("titan_repro.selection.cis.inclusion_numbers", observe(inclusion_numbers))
-        patch.setattr(class_statistics, "sample_by_sample", lambda _: not on_tensors)
+        patch.setattr(class_statistics, "on_arrays", lambda _: not on_tensors)
         if on_tensors:
             patch.delattr(cis_arrays, "select")
         else:
@@ -181,7 +181,7 @@ def test_both_ways_use_up_as_many_random_numbers() -> None:
         next_numbers = []
         for way in (True, False):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(class_statistics, "sample_by_sample", lambda _, way=way: way)
+                patch.setattr(class_statistics, "on_arrays", lambda _, way=way: way)
                 source = generator(3)
                 Policy(sampling=sampling).select(candidates, 6, source)
             next_numbers.append(torch.rand(1, generator=source))

@@ -38,7 +38,7 @@ AT_ONCE, IN_TURN = False, True
 
 
 def force(way: bool, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(class_statistics, "sample_by_sample", lambda _: way)
+    patch.setattr(class_statistics, "on_arrays", lambda _: way)
 
 
 @pytest.fixture(params=[AT_ONCE, IN_TURN], ids=["at_once", "in_turn"])

@@ -66,7 +66,7 @@ def complete_candidates() -> Candidates:
 
 
 def test_no_policy_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(class_statistics, "sample_by_sample", lambda _: False)  # as on a GPU
+    monkeypatch.setattr(class_statistics, "on_arrays", lambda _: False)  # as on a GPU
     candidates = complete_candidates()
     for policy in policies():
         with forbid_synchronisation():

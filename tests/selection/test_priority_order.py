@@ -198,7 +198,7 @@ def test_the_running_sums_are_those_of_a_fixed_budget() -> None:
 def test_ranking_waits_for_no_device_and_reads_no_tensor(
     score: str, quota: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(class_statistics, "sample_by_sample", lambda _: False)  # as on a GPU
+    monkeypatch.setattr(class_statistics, "on_arrays", lambda _: False)  # as on a GPU
     coarse, features, labels = adaptive(score=score, quota=quota), *random_round(40)
     with forbid_synchronisation():
         for t in range(2):

@@ -1,4 +1,8 @@
-"""The work of each stage of a round, counted with the very filter and policy that ran it."""
+"""The work of each stage of a round, counted with the filter and policy that ran it.
+
+Counted is their tensor code and the network as it is, every candidate scored from its input, which
+is what the paper describes; the short cuts of a CPU (docs/design.md) are not.
+"""
 
 import copy
 from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from titan_repro.config import plain
 from titan_repro.devices.board import read_board
 from titan_repro.devices.cost_model import Board, RoundCost
-from titan_repro.devices.memory import Memory, round_memory
+from titan_repro.devices.memory import LABEL, Memory, peak_bytes, round_memory
 from titan_repro.devices.modelled_run import MB, board_memory, inline_round, pipelined_round
 from titan_repro.devices.round_work import RoundCounter, RoundSize
 from titan_repro.devices.work import META
@@ -130,8 +130,8 @@ def counted_memory(work: Counted) -> dict[str, Any]:
     everything = {"filter_at_once": None, "score_at_once": None}
     random = round_memory(work.others["rs"], work.random, **everything, separate=False)
     titan = round_memory(work.titan, work.size, **everything, separate=False)
-    buffered = work.size.candidates * _growth(work.titan, work.passed)
-    titan = replace(titan, copies=_folded_bytes(work.titan), scoring=titan.scoring + buffered)
+    scoring = _scoring_bytes(work) if work.passed else titan.scoring
+    titan = replace(titan, copies=_folded_bytes(work.titan), scoring=scoring)
     return {"rs": _megabytes(random), "titan_pipelined": _megabytes(titan)}
 
 
@@ -143,12 +143,14 @@ def _folded_bytes(counter: RoundCounter) -> int:
     return FoldedNetwork(counter.network).own_bytes(None if scores else counter.blocks)
 
 
-def _growth(counter: RoundCounter, passed: int) -> int:
-    """Return by how many bytes a sample grows in the network's first blocks, maybe below 0."""
-    sample = torch.empty(1, *counter.input_shape, device=META)
-    with torch.no_grad(), scoring_mode(counter.network, "running"):
-        feature = counter.network.features(sample, passed)
-    return feature.nbytes - sample.nbytes
+def _scoring_bytes(work: Counted) -> int:
+    """Return the bytes of candidates that are features, and of the rest of their pass."""
+    counter, network, number = work.titan, work.titan.network, work.size.candidates
+    inputs = torch.empty(number, *counter.input_shape, device=META)
+    with torch.no_grad(), scoring_mode(network, "running"):
+        features = network.features(inputs, work.passed)
+        held = peak_bytes(lambda: network.classifier(network.embed(features, work.passed)))
+    return features.nbytes + number * LABEL + held
 
 
 def _megabytes(memory: Memory) -> dict[str, float]:

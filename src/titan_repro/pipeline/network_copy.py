@@ -15,8 +15,8 @@ class NetworkCopy:
 
     shared: the `reader` of a SharedNetwork, as this process has it.
     device: where its forward passes run.
-    blocks: how many first blocks are needed; None: all of it. Only those follow the weights, the
-        rest of a copy keeps the initial ones.
+    blocks: how many first blocks are needed; None: all of it. Only those are copied, the rest stays
+        where it is.
     """
 
     def __init__(
@@ -47,11 +47,10 @@ class NetworkCopy:
                 begin = _begin(tensor) - span.storage_offset()
                 elements = own[begin : begin + _size(tensor)].view(tensor.dtype)
                 mine[id(tensor)] = elements.as_strided(tensor.shape, tensor.stride())
-        for tensor in _tensors(shared):
-            if id(tensor) not in mine:
-                mine[id(tensor)] = tensor.detach().to(device, copy=True)
-        for parameter in shared.parameters():
+        for parameter in needed.parameters():
             mine[id(parameter)] = nn.Parameter(mine[id(parameter)], parameter.requires_grad)
+        rest = (tensor for tensor in _tensors(shared) if id(tensor) not in mine)
+        mine |= {id(tensor): tensor for tensor in rest}
         self._network = copy.deepcopy(shared, mine)
 
 

@@ -167,13 +167,15 @@ class ProcessesExecutor:
 
 @torch.no_grad()
 def _candidate_tray(network: BlockNetwork, selector: Selector, stream: Stream) -> Tray:
-    """Return a tray with room for a whole round: a selector may keep all of it."""
+    """Return a tray with room for all that a selector may keep of a round."""
+    budget = None if selector.filter is None else selector.filter.budget
+    size = stream.velocity if budget is None else budget
     some = stream.round(0).take(torch.tensor([0]))
     with scoring_mode(network, "running"):
         row = network.features(stream.inputs(some), selector.blocks_passed)
-    rows = dict.fromkeys(vars(some), stream.velocity * WORD)
+    rows = dict.fromkeys(vars(some), size * WORD)
     about_round = {"stream_counts": selector.classes * WORD, "nonfinite": WORD}
-    return Tray("candidates", {**rows, **about_round, "inputs": stream.velocity * row.nbytes})
+    return Tray("candidates", {**rows, **about_round, "inputs": size * row.nbytes})
 
 
 def _batch_tray(size: int) -> Tray:

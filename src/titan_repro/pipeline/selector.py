@@ -103,12 +103,14 @@ class Selector:
     def blocks_passed(self) -> int:
         """How many blocks of the network candidates have been through when they are scored.
 
-        Scoring goes on from the filter's features, where it is a forward pass; but not with a
-        batch's own statistics: a round's arrivals have others than its candidates.
+        Scoring goes on from the filter's features, where it is a forward pass. Not with a batch's
+        own statistics: a round's arrivals have others than its candidates. Nor with an adaptive
+        budget: most of the round's features would be handed on for nothing.
         """
         forward = self.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
-        goes_on = self.needs_features and forward and self.scoring_norm == "running"
-        return self.blocks if goes_on else 0
+        if self.filter is None or not self.filter.needs_features or self.filter.budget is None:
+            return 0
+        return self.blocks if forward and self.scoring_norm == "running" else 0
 
     @torch.no_grad()
     def admit(
@@ -164,8 +166,9 @@ class Selector:
             with scoring_mode(network, self.scoring_norm):
                 moments = full_gradient_moments(network, inputs, labels, self.classes)
             return Candidates(labels, counts, moments=moments)
-        with self._forward(network, admitted.passed, refresh=not same_weights) as forward:
-            embeddings = forward.embed(inputs, admitted.passed)  # (N, d)
+        begin = admitted.passed
+        with self._forward(network, inputs, begin, refresh=not same_weights) as forward:
+            embeddings = forward.embed(inputs, begin)  # (N, d)
         logits = network.classifier(embeddings)  # (N, C)
         return Candidates(labels, counts, logits=logits, embeddings=embeddings)
 
@@ -184,7 +187,7 @@ class Selector:
 
     def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
         """Return the output of the first blocks."""
-        with self._forward(network, 0, self.blocks) as forward:
+        with self._forward(network, inputs, 0, self.blocks) as forward:
             return forward.features(inputs, self.blocks)
 
     def _pooled(self, maps: Tensor) -> Tensor:
@@ -194,14 +197,20 @@ class Selector:
 
     @contextmanager
     def _forward(
-        self, network: BlockNetwork, begin: int, end: int | None = None, *, refresh: bool = True
+        self,
+        network: BlockNetwork,
+        inputs: Tensor,
+        begin: int,
+        end: int | None = None,
+        *,
+        refresh: bool = True,
     ) -> Iterator[BlockNetwork]:
         """Give what computes the forward pass of blocks [begin, end), by default to the last.
 
-        On a CPU, a copy without BatchNorm layers; on a GPU that takes more kernels than it saves.
+        For inputs on a CPU, a copy without BatchNorm layers; a GPU loses more by it than it wins.
         refresh: whether the weights may be others than at the last call for these blocks.
         """
-        if self.scoring_norm != "running" or network.classifier.weight.device.type != "cpu":
+        if self.scoring_norm != "running" or inputs.device.type != "cpu":
             with scoring_mode(network, self.scoring_norm):
                 yield network
             return

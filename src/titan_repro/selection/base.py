@@ -86,7 +86,11 @@ class Policy(Protocol):
     def select(
         self, candidates: Candidates, batch_size: int, generator: torch.Generator
     ) -> Selection:
-        """Choose `batch_size` of the candidates; `generator` is a CPU generator for this round."""
+        """Choose `batch_size` of the candidates; `generator` is a CPU generator for this round.
+
+        The candidates' tensors are there during this call only: what is remembered of them must
+        be copied.
+        """
         ...
 
     def state_dict(self) -> Mapping[str, Any]:

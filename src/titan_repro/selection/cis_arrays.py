@@ -55,7 +55,7 @@ class ClassStatistics(NamedTuple):
 def serves(candidates: Candidates, sampling: str) -> bool:
     """Whether `select` knows this sampling, and the candidates are where it is the faster way."""
     known = sampling != "without_replacement"
-    return known and class_statistics.sample_by_sample(candidates.labels)
+    return known and class_statistics.on_arrays(candidates.labels)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # a gradient may be infinite or NaN

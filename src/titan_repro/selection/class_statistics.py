@@ -13,8 +13,8 @@ PIECE = 8192
 splits long vectors over threads, and then rounds otherwise, to leave them alone."""
 
 
-def sample_by_sample(samples: Tensor) -> bool:
-    """Whether a round (v, ...) is gone through one sample after the other: on a CPU.
+def on_arrays(samples: Tensor) -> bool:
+    """Whether selection among these (v, ...) works on arrays and plain numbers: on a CPU.
 
     There one pass over the rows beats matrix products, and a few numbers beat small tensors.
     """
@@ -64,9 +64,9 @@ class ClassStatistics:
         self._expect_length(features.shape[1])
         at_least_single = torch.promote_types(features.dtype, torch.float32)
         finite = features.sum(1, dtype=at_least_single).isfinite()  # (v,)
-        if sample_by_sample(features) and len(labels) > 1:
+        if on_arrays(features) and len(labels) > 1:
             return self._add_in_turn(features, labels, finite)
-        add = self._add_one if sample_by_sample(features) else self._add_at_once
+        add = self._add_one if on_arrays(features) else self._add_at_once
         members = (self.memberships(labels) & finite[:, None]).double()  # (v, C)
         feature_square, product = add(features, labels, members, finite)
 

@@ -177,7 +177,7 @@ class CoarseFilter:
         budget: int,
     ) -> Tensor:
         """Return the positions of the candidates, (budget,); quotas are of the counts before."""
-        if class_statistics.sample_by_sample(labels):
+        if class_statistics.on_arrays(labels):
             known = zip(scores.tolist(), finite.tolist(), strict=True)
             of_each = [score if is_finite else None for score, is_finite in known]
             shares = class_quotas_on_host(self.quota, counts, budget)
