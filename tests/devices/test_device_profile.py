@@ -9,6 +9,7 @@ import torch
 
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import identity, plain, validate
+from titan_repro.devices import profile
 from titan_repro.devices.board import read_board
 from titan_repro.devices.profile import check_cores, place, prepare
 from titan_repro.errors import ConfigurationError
@@ -165,7 +166,11 @@ def test_one_process_cannot_be_on_two_devices(monkeypatch):
 
 def test_this_process_is_made_ready_for_training_alone(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert prepare("cpu+cuda", 1, "processes") == place("cpu+cuda")  # would fail if it used the GPU
+    configured = []
+    monkeypatch.setattr(profile, "configure_process", lambda *given: configured.append(given))
+    prepare("cpu+cuda", 1, "processes")
+    prepare("cuda+cpu", 2, "processes")
+    assert configured == [(torch.device("cpu"), 1), (torch.device("cuda"), 2)]
 
 
 def test_unknown_places_are_refused():

@@ -47,8 +47,8 @@ def place(tensors: str) -> Placement:
     return Placement(torch.device(names[0]), torch.device(names[-1]))
 
 
-def prepare(tensors: str, threads: int, executor: str) -> Placement:
-    """Make this process ready to train where a profile's `tensors` says; return all it says.
+def prepare(tensors: str, threads: int, executor: str) -> None:
+    """Make this process ready to train where a profile's `tensors` says.
 
     executor: the name of what runs the rounds.
     Raises ConfigurationError as `place` does, and for two devices with executor=inline: one
@@ -61,7 +61,6 @@ def prepare(tensors: str, threads: int, executor: str) -> Placement:
             "than training; allowed there: processes"
         )
     configure_process(placement.train, threads)
-    return placement
 
 
 def check_cores(cores: Mapping[str, Sequence[int] | None] | None) -> dict[str, list[int] | None]:

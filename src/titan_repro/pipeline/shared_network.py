@@ -29,14 +29,11 @@ class SharedNetwork:
         read: dict[int, Tensor] = {}
         for parameters in _by_type(network.parameters()):
             if device == HOST:
-                for parameter, place in zip(
-                    parameters, shared_copies("weights", parameters), strict=True
-                ):
-                    parameter.data = place
-                    read[id(parameter)] = parameter
-            else:
-                for parameter, place in self._copied("weights", parameters):
-                    read[id(parameter)] = nn.Parameter(place, parameter.requires_grad)
+                _share(parameters)
+                read |= {id(parameter): parameter for parameter in parameters}
+                continue
+            for parameter, place in self._copied("weights", parameters):
+                read[id(parameter)] = nn.Parameter(place, parameter.requires_grad)
         for buffers in _by_type(network.buffers()):
             read |= {id(own): its for own, its in self._copied("running statistics", buffers)}
         self.publish()
@@ -59,6 +56,13 @@ class SharedNetwork:
         for tensor, place in zip(tensors, views(own, tensors), strict=True):
             tensor.data = place.copy_(tensor.detach())
         return list(zip(tensors, views(published, tensors), strict=True))
+
+
+def _share(parameters: list[Tensor]) -> None:
+    """Move parameters to shared memory."""
+    places = shared_copies("weights", parameters)
+    for parameter, place in zip(parameters, places, strict=True):
+        parameter.data = place
 
 
 def _by_type(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
