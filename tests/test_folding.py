@@ -12,6 +12,7 @@ from titan_repro.models.folding import FoldedNetwork
 from titan_repro.models.mlp import mlp
 from titan_repro.models.mobilenet import mobilenet
 from titan_repro.models.norm import scoring_mode
+from titan_repro.models.pooling import PooledInPieces
 from titan_repro.models.resnet import resnet34, resnet50
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.models.squeezenet import squeezenet
@@ -107,7 +108,9 @@ def test_pooling_comes_first_and_changes_nothing():
     with torch.no_grad():
         network(inputs)
         folded = FoldedNetwork(network).refresh()
-        assert [type(layer) for layer in folded.blocks[0]] == [nn.Conv2d, nn.MaxPool2d, nn.ReLU]
+        first, *others = folded.blocks[0]
+        assert type(first) is PooledInPieces
+        assert [type(layer) for layer in others] == [nn.Identity, nn.ReLU]
         found = folded.features(inputs, 1)
         assert torch.equal(found.nan_to_num(-1), network.features(inputs, 1).nan_to_num(-1))
         assert [type(layer) for layer in network.blocks[0]] == [type(each) for each in layers]

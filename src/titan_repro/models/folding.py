@@ -2,18 +2,20 @@
 
     norm(w * x + b) = (s w) * x + (b - m) s + beta    with s = gamma / sqrt(v + eps)
 
-On a CPU a forward pass of SqueezeNet then takes a sixth less, and its stem half the time; a tenth
-of that again if pooling comes before the ReLU.
+On a CPU a forward pass of SqueezeNet then takes a sixth less, and its stem half the time; a quarter
+of that again if pooling comes before the ReLU, and right behind the convolution (`pooling`).
 """
 
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import fx, nn
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.models.pooling import PooledInPieces, can_pool
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class FoldedNetwork:
         self.network = copy.deepcopy(network, dict(shared)).eval()
         self._folds = list(_fold(network, self.network))
         for block in self.network.blocks:
-            _pool_first(block)
+            _pool_early(block)
 
     @torch.no_grad()
     def refresh(self, begin: int = 0, end: int | None = None) -> BlockNetwork:
@@ -93,17 +95,21 @@ def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
             )
 
 
-def _pool_first(block: nn.Module) -> None:
+def _pool_early(block: nn.Module) -> None:
     """Let max pooling come before the ReLU that it follows: the same, on a quarter of the numbers.
 
-    Looked for where layers are called one after the other without doubt, in an nn.Sequential.
+    If it then follows a convolution they go together, a piece of the batch after the other. Looked
+    for where layers are called in turn without doubt, in an nn.Sequential.
     """
-    for part in block.modules():
-        if type(part) is not nn.Sequential:
-            continue
+    for part in [part for part in block.modules() if type(part) is nn.Sequential]:
         for i in range(len(part) - 1):
             if type(part[i]) is nn.ReLU and type(part[i + 1]) is nn.MaxPool2d:
                 part[i], part[i + 1] = part[i + 1], part[i]
+        layers = [i for i, layer in enumerate(part) if type(layer) is not nn.Identity]
+        for i, k in pairwise(layers):
+            pool = part[k]
+            if type(part[i]) is nn.Conv2d and can_pool(pool):
+                part[i], part[k] = PooledInPieces(part[i], pool), nn.Identity()
 
 
 def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:
