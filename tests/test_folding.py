@@ -89,12 +89,14 @@ def test_a_convolution_with_a_bias_and_layers_used_twice() -> None:
             x = self.norm(seen_twice) + seen_twice
             return self.shared(self.again(self.shared(self.again(x))))
 
-    plain = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU())
+    norm = nn.BatchNorm2d(3, eps=0.1)
+    plain = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), norm, nn.ReLU())
+    plain.extend([nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3)])
     neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network = BlockNetwork(nn.Sequential(plain, Twice()), neck, nn.Linear(3, 4))
     steps(network, IMAGE)
     folded, inputs = FoldedNetwork(network), torch.randn(5, *IMAGE)
-    assert len(folded._folds) == 1
+    assert len(folded._folds) == 2
     with torch.no_grad(), scoring_mode(network, "running"):
         close(folded.refresh().embed(inputs), network.embed(inputs))
 
@@ -110,7 +112,7 @@ def test_pooling_comes_first_and_changes_nothing():
         folded = FoldedNetwork(network).refresh()
         first, *others = folded.blocks[0]
         assert type(first) is PooledInPieces
-        assert [type(layer) for layer in others] == [nn.Identity, nn.ReLU]
+        assert [type(layer) for layer in others] == [nn.Identity, nn.Identity]
         found = folded.features(inputs, 1)
         assert torch.equal(found.nan_to_num(-1), network.features(inputs, 1).nan_to_num(-1))
         assert [type(layer) for layer in network.blocks[0]] == [type(each) for each in layers]

@@ -7,12 +7,11 @@ of that again if pooling comes before the ReLU, and right behind the convolution
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.pooling import PooledInPieces, can_pool
@@ -20,25 +19,17 @@ from titan_repro.models.pooling import PooledInPieces, can_pool
 
 @dataclass(frozen=True)
 class Fold:
-    """A convolution and the BatchNorm after it, and the convolution that stands for both."""
+    """A convolution and the BatchNorm after it, and the convolution that stands for both.
+
+    eps: (out,), the norm's for every channel. no_bias: (out,) zeros.
+    """
 
     block: int
     convolution: nn.Conv2d
     norm: nn.BatchNorm2d
     both: nn.Conv2d
-
-    def refresh(self) -> None:
-        """Compute the weight and bias of `both` from what the two layers hold now."""
-        norm, weight, bias = self.norm, self.both.weight, self.both.bias
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        assert bias is not None
-        scale = (norm.running_var + norm.eps).rsqrt_() * norm.weight  # (out,)
-        torch.mul(self.convolution.weight, scale.view(-1, 1, 1, 1), out=weight)
-        centre = norm.running_mean
-        if self.convolution.bias is not None:
-            centre = centre - self.convolution.bias
-        torch.addcmul(norm.bias, centre, scale, value=-1, out=bias)
+    eps: Tensor
+    no_bias: Tensor
 
 
 class FoldedNetwork:
@@ -65,9 +56,9 @@ class FoldedNetwork:
         It is to be called without gradients, and again after another `refresh`, not kept.
         end: by default that of the network.
         """
-        for fold in self._folds:
-            if begin <= fold.block and (end is None or fold.block < end):
-                fold.refresh()
+        stale = [f for f in self._folds if begin <= f.block and (end is None or f.block < end)]
+        if stale:
+            _refresh(stale)
         return self.network
 
     def own_bytes(self, blocks: int | None = None) -> int:
@@ -75,6 +66,34 @@ class FoldedNetwork:
         shown = [fold for fold in self._folds if blocks is None or fold.block < blocks]
         own = [fold.both.state_dict() for fold in shown]
         return sum(t.numel() * t.element_size() for state in own for t in state.values())
+
+
+def _refresh(folds: Sequence[Fold]) -> None:
+    """Compute the weight and bias of each `both` from what its two layers hold now.
+
+    The channels of all layers are laid end to end first: in most there are so few that one
+    operation on each would take longer than its arithmetic.
+    """
+    scale = _end_to_end(fold.norm.running_var for fold in folds)
+    scale.add_(_end_to_end(fold.eps for fold in folds)).rsqrt_()
+    scale.mul_(_end_to_end(fold.norm.weight for fold in folds))
+    centre = _end_to_end(fold.norm.running_mean for fold in folds)
+    biases = [fold.convolution.bias for fold in folds]
+    if any(bias is not None for bias in biases):
+        known = zip(biases, folds, strict=True)
+        centre.sub_(_end_to_end(fold.no_bias if b is None else b for b, fold in known))
+    shift = _end_to_end(fold.norm.bias for fold in folds).addcmul_(centre, scale, value=-1)
+    lengths = [len(fold.eps) for fold in folds]
+    parts = zip(
+        folds, scale.split_with_sizes(lengths), shift.split_with_sizes(lengths), strict=True
+    )
+    for fold, of_weight, of_bias in parts:
+        torch.mul(fold.convolution.weight, of_weight.view(-1, 1, 1, 1), out=fold.both.weight)
+        fold.both.bias.copy_(of_bias)  # type: ignore[union-attr]
+
+
+def _end_to_end(tensors: Iterable[Tensor | None]) -> Tensor:
+    return torch.cat([tensor for tensor in tensors if tensor is not None])
 
 
 def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
@@ -87,29 +106,37 @@ def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
             convolution.weight = nn.Parameter(weight, requires_grad=False)
             convolution.bias = nn.Parameter(weight.new_empty(len(weight)), requires_grad=False)
             reduced.set_submodule(second, nn.Identity())
+            norm = original.get_submodule(second)
+            assert isinstance(norm, nn.BatchNorm2d)
             yield Fold(
                 block,
                 original.get_submodule(first),  # type: ignore[arg-type]
-                original.get_submodule(second),  # type: ignore[arg-type]
+                norm,
                 convolution,
+                eps=weight.new_full((len(weight),), norm.eps),
+                no_bias=weight.new_zeros(len(weight)),
             )
 
 
 def _pool_early(block: nn.Module) -> None:
     """Let max pooling come before the ReLU that it follows: the same, on a quarter of the numbers.
 
-    If it then follows a convolution they go together, a piece of the batch after the other. Looked
+    Then both go together with the layer before them, a piece of the batch after the other. Looked
     for where layers are called in turn without doubt, in an nn.Sequential.
     """
     for part in [part for part in block.modules() if type(part) is nn.Sequential]:
         for i in range(len(part) - 1):
             if type(part[i]) is nn.ReLU and type(part[i + 1]) is nn.MaxPool2d:
                 part[i], part[i + 1] = part[i + 1], part[i]
-        layers = [i for i, layer in enumerate(part) if type(layer) is not nn.Identity]
-        for i, k in pairwise(layers):
-            pool = part[k]
-            if type(part[i]) is nn.Conv2d and can_pool(pool):
-                part[i], part[k] = PooledInPieces(part[i], pool), nn.Identity()
+        places = [i for i, layer in enumerate(part) if type(layer) is not nn.Identity]
+        for first, second, *rest in (places[k : k + 3] for k in range(len(places) - 1)):
+            pool = part[second]
+            if not can_pool(pool):
+                continue
+            rectified = [i for i in rest if type(part[i]) is nn.ReLU]
+            part[first] = PooledInPieces(part[first], pool, rectified=bool(rectified))
+            for i in (second, *rectified):
+                part[i] = nn.Identity()
 
 
 def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:

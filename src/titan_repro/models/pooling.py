@@ -5,6 +5,8 @@ makes of 100 images does not fit a core's cache: written and read again as a who
 memory that training beside it needs, too. On a CPU, SqueezeNet's stem is a quarter faster so.
 """
 
+from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple, TypeGuard
 
 import torch
@@ -21,12 +23,14 @@ class PooledInPieces(nn.Module):
 
     layer: takes (n, ...) to (n, c, h, w), each sample by itself.
     pool: one of which `can_pool` is true.
+    rectified: whether a ReLU comes last.
     """
 
-    def __init__(self, layer: nn.Module, pool: nn.MaxPool2d) -> None:
+    def __init__(self, layer: nn.Module, pool: nn.MaxPool2d, *, rectified: bool = False) -> None:
         super().__init__()
         self.layer = layer
         self.pool = pool
+        self.rectified = rectified
         self._plans: dict[torch.Size, _Plan] = {}
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -38,7 +42,10 @@ class PooledInPieces(nn.Module):
         )
         for begin in range(0, len(inputs), plan.samples):
             piece = slice(begin, begin + plan.samples)
-            max_pool(self.layer(inputs[piece]), self.pool, pooled[piece])
+            place = pooled[piece]
+            max_pool(self.layer(inputs[piece]), self.pool, place)
+            if self.rectified:
+                place.relu_()
         return pooled
 
     def _plan(self, inputs: Tensor) -> "_Plan":
@@ -82,29 +89,44 @@ def can_pool(layer: nn.Module) -> TypeGuard[nn.MaxPool2d]:
 
 def max_pool(maps: Tensor, pool: nn.MaxPool2d, out: Tensor) -> None:
     """Do as `pool` with maps (n, c, h, w), into `out`, (n, c, h', w'): rows first, then columns."""
-    kernel, stride, padding = map(_pair, (pool.kernel_size, pool.stride, pool.padding))
-    among_rows = torch.empty_like(maps[:, :, : out.shape[2]])
-    _slide(maps.movedim(2, 0), kernel[0], stride[0], padding[0], among_rows.movedim(2, 0))
-    _slide(among_rows.movedim(3, 0), kernel[1], stride[1], padding[1], out.movedim(3, 0))
+    windows = tuple(zip(*map(_pair, (pool.kernel_size, pool.stride, pool.padding)), strict=True))
+    height, width = out.shape[2:]
+    among_rows = torch.empty_like(maps[:, :, :height])
+    _slide(maps.movedim(2, 0), _parts(maps.shape[2], height, *windows[0]), among_rows.movedim(2, 0))
+    _slide(among_rows.movedim(3, 0), _parts(maps.shape[3], width, *windows[1]), out.movedim(3, 0))
 
 
-def _slide(maps: Tensor, kernel: int, stride: int, padding: int, out: Tensor) -> None:
+def _slide(maps: Tensor, parts: Sequence["_Part"], out: Tensor) -> None:
     """Find the maximum in each of the windows (windows, ...) along the first dimension."""
-    whole, parts = [], []
-    for j in range(kernel):
-        first = min(max(0, -((j - padding) // stride)), len(out))  # window with a j-th place
-        seen = maps[first * stride + j - padding :: stride][: len(out) - first]
-        if len(seen) == len(out):
-            whole.append(seen)
-        else:
-            parts.append((out[first : first + len(seen)], seen))
-    if len(whole) == 1:
-        out.copy_(whole[0])
+    first, *others = parts
+    if others and others[0].windows == first.windows:
+        torch.maximum(maps[first.places], maps[others.pop(0).places], out=out)
     else:
-        torch.maximum(whole[0], whole[1], out=out)
-    parts += [(out, seen) for seen in whole[2:]]
-    for place, seen in parts:
-        torch.maximum(place, seen, out=place)
+        out.copy_(maps[first.places])
+    for part in others:
+        place = out[part.windows]
+        torch.maximum(place, maps[part.places], out=place)
+
+
+class _Part(NamedTuple):
+    """The j-th places of windows: which windows have one inside the maps, and where those are."""
+
+    windows: slice
+    places: slice
+
+
+@cache
+def _parts(length: int, number: int, kernel: int, stride: int, padding: int) -> list[_Part]:
+    """Return the parts of `number` windows over `length` places, those of all windows first."""
+    parts = []
+    for j in range(kernel):
+        first = max(0, -((j - padding) // stride))
+        last = min(number - 1, (length - 1 + padding - j) // stride)
+        if first <= last:
+            begin = first * stride + j - padding
+            end = last * stride + j - padding + 1
+            parts.append(_Part(slice(first, last + 1), slice(begin, end, stride)))
+    return sorted(parts, key=lambda part: part.windows != slice(0, number))
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -113,8 +113,8 @@ class Crew:
 
     def chosen(self) -> tuple[Layout, Facts]:
         """Wait until the round's batch is chosen; nobody reads the weights any more."""
-        _, (layout, facts) = self._next(self._behind)
-        return layout, facts
+        _, (layout, *facts) = self._next(self._behind)
+        return layout, Facts(*facts)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember, as `Selector.state_dict` does."""

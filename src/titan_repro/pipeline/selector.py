@@ -139,7 +139,7 @@ class Selector:
         return Admitted(
             arrivals.take(kept),
             admission.class_counts,
-            handed_on[kept],
+            _rows(handed_on, kept),
             admission.nonfinite,
             passed,
         )
@@ -230,3 +230,15 @@ class Selector:
         if self.filter is not None:
             self.filter.load_state_dict(state["filter"])
         self.policy.load_state_dict(state["policy"])
+
+
+def _rows(tensor: Tensor, positions: Tensor) -> Tensor:
+    """Return tensor[positions] in the same memory format.
+
+    Every sample is moved as a whole; indexing would move channels_last memory number by number.
+    """
+    channels_last = tensor.movedim(1, -1)
+    if not channels_last.is_contiguous():
+        return tensor.index_select(0, positions)
+    rows = channels_last.flatten(1).index_select(0, positions)
+    return rows.view(-1, *channels_last.shape[1:]).movedim(-1, 1)

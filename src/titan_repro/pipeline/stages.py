@@ -59,7 +59,7 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a round's selection leaves for the record: numbers, sent in messages."""
+    """What a round's selection leaves for the record; messages hold the numbers one by one."""
 
     streamed: int
     candidates: int
@@ -165,11 +165,11 @@ class SelectionStage:
         times.append(perf_counter())
         nonfinite = int(admitted.nonfinite + selection.nonfinite)
         mine = {"score": times[1] - times[0], "select": times[2] - times[1]}
-        facts = Facts(streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine})
+        facts = streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine}
         # The fence: nothing reads the shared weights any more. A GPU computes after the call that
         # asks for it has returned, but `refresh` waited for its copy, here and in process 1, and
         # laying out the batch waits for all the rest.
-        self._trainer.send("chosen", kit.batches.put(**chosen.tensors()), facts)
+        self._trainer.send("chosen", kit.batches.put(**chosen.tensors()), *facts)
         self._filtering.send("chosen", t)
 
     def _score(self, admitted: Admitted, t: int) -> tuple[Admitted, Candidates]:

@@ -1,15 +1,18 @@
 """Where one process lays a round's samples for the next: rows of shared memory, never pickled."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from titan_repro.pipeline.shared import HOST, extent, shared_zeros
 
-Layout = Mapping[str, tuple[torch.dtype, tuple[int, ...], tuple[int, ...]]]
-"""Type, shape and strides of each tensor on a tray: small enough to be sent in a message."""
+Place = tuple[str, str, tuple[int, ...], tuple[int, ...]]
+"""A tensor's name, the name of its type, its shape and its strides: all but where it begins."""
+
+Layout = tuple[Place, ...]
+"""What lies on a tray, in plain values: messages that hold it are small, soon packed and read."""
 
 
 class Tray:
@@ -25,7 +28,7 @@ class Tray:
     def __init__(self, purpose: str, places: Mapping[str, int]) -> None:
         wanted = [torch.empty(size, dtype=torch.uint8, device="meta") for size in places.values()]
         self._places = dict(zip(places, shared_zeros(purpose, wanted), strict=True))
-        self._views: dict[Any, Tensor] = {}  # most rounds are laid out as the last one was
+        self._views: dict[Place, Tensor] = {}  # most rounds are laid out as the last one was
 
     def put(self, **tensors: Tensor) -> Layout:
         """Copy tensors, from whatever device, to their places; return what `take` must be told.
@@ -33,14 +36,15 @@ class Tray:
         When it returns, all that had been asked of their device before is done: the copy waits.
         Raises ValueError for a tensor that is too large for its place.
         """
-        layout = {}
+        layout = []
         for name, tensor in tensors.items():
-            layout[name] = _layout(tensor)
-            if (name, *layout[name]) not in self._views:
+            place = _place(name, tensor)
+            if place not in self._views:
                 tensor = self._fitting(name, tensor)
-                layout[name] = _layout(tensor)
-            self._view(name, *layout[name]).copy_(tensor)
-        return layout
+                place = _place(name, tensor)
+            self._view(place).copy_(tensor)
+            layout.append(place)
+        return tuple(layout)
 
     def take(self, layout: Layout) -> dict[str, Tensor]:
         """Return copies of what was put, in memory of this process and with the same strides."""
@@ -51,7 +55,7 @@ class Tray:
 
         What lies here is there only until something else is put.
         """
-        there = {name: self._view(name, *which) for name, which in layout.items()}
+        there = {place[0]: self._view(place) for place in layout}
         if device == HOST:
             return there
         return {name: tensor.to(device, copy=True) for name, tensor in there.items()}
@@ -66,16 +70,20 @@ class Tray:
         whole = extent(tensor.shape, tensor.stride()) == tensor.numel()
         return tensor if whole else tensor.contiguous()
 
-    def _view(
-        self, name: str, dtype: torch.dtype, shape: tuple[int, ...], strides: tuple[int, ...]
-    ) -> Tensor:
-        key = name, dtype, shape, strides
-        if key not in self._views:
+    def _view(self, place: Place) -> Tensor:
+        if place not in self._views:
+            name, type_name, shape, strides = place
+            dtype: torch.dtype = getattr(torch, type_name)
             size = extent(shape, strides) * dtype.itemsize
             elements = self._places[name][:size].view(dtype)
-            self._views[key] = elements.as_strided(shape, strides)
-        return self._views[key]
+            self._views[place] = elements.as_strided(shape, strides)
+        return self._views[place]
 
 
-def _layout(tensor: Tensor) -> tuple[torch.dtype, tuple[int, ...], tuple[int, ...]]:
-    return tensor.dtype, tuple(tensor.shape), tensor.stride()
+def _place(name: str, tensor: Tensor) -> Place:
+    return name, _type_name(tensor.dtype), tuple(tensor.shape), tensor.stride()
+
+
+@cache
+def _type_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
