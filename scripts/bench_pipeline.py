@@ -15,7 +15,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
@@ -61,9 +61,10 @@ def parse() -> argparse.Namespace:
 def measure_all(arguments: argparse.Namespace) -> None:
     load = os.getloadavg()[0]
     print(f"one thread a process, {arguments.rounds} rounds of each; load before: {load:.1f}")
+    print(f"{'medians, ms':<74}    of the 10th percentiles")
     print(
         f"{'model':<11}{'rs':>9}{'titan':>9}{'pipelined':>10}   {'/ rs':>6}{'hidden':>8}"
-        f"{'waiting':>9}{'selection':>10}{'messages':>9}   (medians, ms)"
+        f"{'waiting':>9}{'selection':>10}{'messages':>9}   {'/ rs':>6}{'hidden':>8}"
     )
     for model in arguments.models:
         print(line(model, measure(configuration(model, arguments))), flush=True)
@@ -87,16 +88,17 @@ def measure(config: DictConfig) -> SideBySide:
 
 
 def line(model: str, times: SideBySide) -> str:
-    alone, sequential, beside = (
-        median(rounds) for rounds in (times.alone, times.sequential, times.pipelined)
-    )
-    hidden = "-" if times.hidden is None else f"{100 * times.hidden:.1f}%"
+    typical, quiet = times.typical(), times.quiet()
     return (
-        f"{model:<11}{alone:9.3f}{sequential:9.3f}{beside:10.3f}   {beside / alone:6.3f}"
-        f"{hidden:>8}{median(times.waits):9.3f}{median(times.selection):10.3f}"
-        f"{median(times.messages):9.3f}"
-        f"   of the means: {mean(times.pipelined) / mean(times.alone):.3f}"
+        f"{model:<11}{typical.alone:9.3f}{typical.sequential:9.3f}{typical.pipelined:10.3f}"
+        f"   {typical.ratio:6.3f}{percent(typical.hidden):>8}{median(times.waits):9.3f}"
+        f"{median(times.selection):10.3f}{median(times.messages):9.3f}"
+        f"   {quiet.ratio:6.3f}{percent(quiet.hidden):>8}"
     )
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}%"
 
 
 if __name__ == "__main__":

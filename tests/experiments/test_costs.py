@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from statistics import median
 
 import pandas as pd
@@ -10,6 +11,13 @@ import pytest
 from titan_repro.devices.modelled_run import modelled
 from titan_repro.errors import ConfigurationError, PipelineError, RunFolderError
 from titan_repro.experiments import costs, costs_record, side_by_side
+from titan_repro.experiments.build import (
+    build_crew,
+    build_executor,
+    build_loader,
+    build_network,
+    load_task,
+)
 from titan_repro.experiments.costs import is_measurement, measure_costs
 from titan_repro.experiments.modelled_costs import (
     Counted,
@@ -21,8 +29,15 @@ from titan_repro.experiments.modelled_costs import (
     modelled_rounds,
 )
 from titan_repro.experiments.peak_memory import PeakMemory, measure_in_fresh_process
-from titan_repro.experiments.side_by_side import hidden_share, with_selector
+from titan_repro.experiments.side_by_side import (
+    RoundTimes,
+    SideBySide,
+    hidden_share,
+    run_side_by_side,
+    with_selector,
+)
 from titan_repro.reporting.costs import load_costs
+from titan_repro.tasks.base import locate
 
 TINY = (
     "experiment=fig6",
@@ -66,6 +81,9 @@ def test_everything_is_measured_with_its_unit(measured, folder):
         "provenance.json",
     }
     load_costs(folder)  # raises for a missing number
+    assert (
+        0 < content["rounds"]["quiet"]["rs_ms"] <= content["rounds"]["measured"]["rs_ms"]["median"]
+    )
     times = content["rounds"]["measured"]
     for way in ("rs", "titan_sequential", "titan_pipelined", "waiting", "selection", "messages"):
         assert times[f"{way}_ms"]["rounds"] == (2 if way == "messages" else 3)
@@ -195,6 +213,38 @@ def test_memory_that_cannot_be_told_is_not_measured(configure, monkeypatch):
 )
 def test_the_hidden_share(alone, sequential, pipelined, hidden):
     assert hidden_share(alone, sequential, pipelined) == pytest.approx(hidden)
+
+
+def test_quiet_rounds_are_the_tenth_percentile_of_each_way():
+    whole = [float(n) for n in range(101)]
+    times = SideBySide(whole, [3 * n for n in whole], [2 * n for n in whole], [], [], [])
+    assert times.quiet() == RoundTimes(10, 30, 20)
+    assert times.typical() == RoundTimes(50, 150, 100)
+    assert (times.quiet().ratio, times.quiet().hidden) == (2, 0.5)
+
+
+def test_the_three_ways_train_one_network(configure, monkeypatch):
+    built, trained = [], []
+
+    def count_network(config):
+        built.append(build_network(config))
+        return built[-1]
+
+    def count_executor(config, crew, network, selector, task):
+        trained.append(network)
+        return build_executor(config, crew, network, selector, task)
+
+    monkeypatch.setattr(side_by_side, "build_network", count_network)
+    monkeypatch.setattr(side_by_side, "build_executor", count_executor)
+    config = configure(*TINY)
+    loader = build_loader(config)
+    with build_crew(config) as crew:
+        task = load_task(config, loader, locate(loader, Path()))
+        run_side_by_side(config, crew, task, 2)
+    assert len(built) == 2  # one of them for the messages alone
+    assert trained[0] is built[0]
+    assert all(network is built[1] for network in trained[1:])
+    assert len(trained) == 4
 
 
 def test_the_modelled_board_says_what_a_replay_of_rounds_would(configure):

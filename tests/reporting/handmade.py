@@ -68,6 +68,12 @@ def costs(model: str, **changes: object) -> dict:
                 "titan_pipelined_ms": {"median": 23.0, **spread},
                 "hidden_percent": 90.0,
             },
+            "quiet": {
+                "rs_ms": 18.0,
+                "titan_sequential_ms": 43.0,
+                "titan_pipelined_ms": 18.0,
+                "hidden_percent": 100.0,
+            },
             "modelled": {
                 "rs_ms": 800.0,
                 "titan_sequential_ms": 1600.0,

@@ -213,6 +213,6 @@ def test_the_script_prints_the_tables_and_where_the_picture_is(tmp_path, capsys,
     monkeypatch.chdir(tmp_path)
     figure_script("fig6", "Figure 6", figure6, [str(runs)])
     out = capsys.readouterr().out
-    assert out.startswith("Time of a round (median), ms\n")
+    assert out.startswith("Time of a round, ms\n")
     assert out.endswith("\nFigure: results/fig6.png\n")
     assert (tmp_path / "results" / "fig6.png").exists()

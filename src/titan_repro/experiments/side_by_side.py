@@ -9,7 +9,7 @@ which says nothing of selection.
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 
 from omegaconf import DictConfig
@@ -44,11 +44,36 @@ class SideBySide:
     selection: Sequence[float]
     messages: Sequence[float]
 
+    def typical(self) -> "RoundTimes":
+        """Return the medians."""
+        return RoundTimes(*map(median, (self.alone, self.sequential, self.pipelined)))
+
+    def quiet(self) -> "RoundTimes":
+        """Return the 10th percentiles: times of rounds that the rest of the machine left alone.
+
+        A round that waits for two processes is disturbed by whatever disturbs either.
+        """
+        every = self.alone, self.sequential, self.pipelined
+        return RoundTimes(*(quantiles(times, n=10, method="inclusive")[0] for times in every))
+
+
+@dataclass(frozen=True)
+class RoundTimes:
+    """Milliseconds of a round: random selection, Titan in sequence, Titan pipelined."""
+
+    alone: float
+    sequential: float
+    pipelined: float
+
+    @property
+    def ratio(self) -> float:
+        """Pipelined Titan's time over random selection's."""
+        return self.pipelined / self.alone
+
     @property
     def hidden(self) -> float | None:
         """The share of selection's cost that the pipeline hides; None if it costs nothing."""
-        medians = (median(times) for times in (self.alone, self.sequential, self.pipelined))
-        return hidden_share(*medians)
+        return hidden_share(self.alone, self.sequential, self.pipelined)
 
 
 def hidden_share(alone: float, sequential: float, pipelined: float) -> float | None:

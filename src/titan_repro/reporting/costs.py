@@ -39,7 +39,11 @@ class Costs:
         return float(value) if isinstance(value, int | float) else math.nan
 
     def round_ms(self, clock: str, way: str) -> float:
-        """Return the median time of a round, "measured" or "modelled"."""
+        """Return the time of a round by a clock.
+
+        "measured": the median. "quiet": the 10th percentile, NaN in records made before there was
+        one. "modelled": on the board.
+        """
         path = f"rounds.{clock}.{way}_ms"
         return self.number(f"{path}.median" if clock == "measured" else path)
 

@@ -9,7 +9,8 @@ from titan_repro.reporting.costs import PURPOSES, Costs, paper_numbers
 CLOCKS = ("measured", "modelled")
 
 NOTES = """\
-measured: on the machine that ran it, one thread a process; a board's name: modelled there.
+measured: on the machine that ran it, one thread a process, medians; quiet: there, 10th
+percentiles, rounds that other work left alone; a board's name: modelled there.
 In sequence: selection and training on one core. Hidden: the share of what selection adds in
 sequence that the pipeline does not add. Arriving: a sample by itself; bulk: a round at once;
 filter: the coarse filter, all others on every sample of a round. Measured memory: all processes
@@ -19,7 +20,7 @@ together, shared pages once, Python and PyTorch in each; counted and modelled: t
 def costs_report(records: Sequence[Costs]) -> str:
     """Return the tables, each under a line that says what it is, and notes."""
     parts = [
-        "Time of a round (median), ms",
+        "Time of a round, ms",
         markdown(_round_rows(records)),
         f"Latency of one sample, ms (paper: {_range('fig6b.latency')} ms)",
         markdown(_latency_rows(records)),
@@ -46,7 +47,7 @@ def _clock(costs: Costs, clock: str) -> str:
 def _round_rows(records: Sequence[Costs]) -> list[list[str]]:
     rows = [["model", "clock", "rs", "in sequence", "pipelined", "pipelined / rs", "hidden, %"]]
     for costs in records:
-        for clock in CLOCKS:
+        for clock in ("measured", "quiet", "modelled"):
             times = [
                 costs.round_ms(clock, way) for way in ("rs", "titan_sequential", "titan_pipelined")
             ]
