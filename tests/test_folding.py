@@ -130,6 +130,17 @@ def test_frozen_weights_stay_while_the_networks_go_on():
         assert not torch.allclose(network.embed(inputs), before, atol=1e-2)
 
 
+@pytest.mark.parametrize("name", ["squeezenet", "resnet34", "mobilenet"])
+def test_a_folded_network_can_be_folded_again(name: str) -> None:
+    build, _ = NETWORKS[name]
+    shape = SHAPES.get(name, IMAGE)
+    network, inputs = build(), torch.randn(5, *shape)
+    steps(network, shape)
+    once = FoldedNetwork(network).refresh()
+    with torch.no_grad():
+        assert torch.equal(FoldedNetwork(once).refresh().embed(inputs), once.embed(inputs))
+
+
 def test_bytes_of_folded_weights_by_hand():
     """One channel to 32, 3 x 3 kernels, and a bias each; then 32 to 64 and 64 to 64."""
     folded = FoldedNetwork(small_cnn((1, 8, 8), 10, norm="batch"))

@@ -141,7 +141,7 @@ def _pool_early(block: nn.Module) -> None:
 
 def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:
     """Yield the names of each convolution and BatchNorm of which one sees only the other."""
-    graph = fx.symbolic_trace(block).graph
+    graph = _Tracer().trace(block)
     calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     for node in graph.nodes:
         if node.op != "call_module" or type(block.get_submodule(node.target)) is not nn.BatchNorm2d:
@@ -152,3 +152,12 @@ def _pairs(block: nn.Module) -> Iterator[tuple[str, str]]:
             continue
         if calls.count(before.target) == calls.count(node.target) == 1:
             yield before.target, node.target
+
+
+class _Tracer(fx.Tracer):
+    """Follows the calls in a block, but not into what folding another network has made."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Return whether calls inside this module are left alone."""
+        pooled = isinstance(m, PooledInPieces)
+        return pooled or super().is_leaf_module(m, module_qualified_name)

@@ -1,8 +1,8 @@
 """Max pooling for forward passes alone: no positions noted for a gradient, and piece by piece.
 
-nn.MaxPool2d notes where each maximum was, which takes it longer than finding it. And what a stem
+nn.MaxPool2d notes where each maximum was, which takes it as long as finding it. And what a stem
 makes of 100 images does not fit a core's cache: written and read again as a whole, it takes the
-memory that training beside it needs, too. On a CPU, SqueezeNet's stem is a quarter faster so.
+memory that training beside it needs, too. On a CPU, SqueezeNet's stem takes a sixth less time so.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class PooledInPieces(nn.Module):
         self.layer = layer
         self.pool = pool
         self.rectified = rectified
-        self._plans: dict[torch.Size, _Plan] = {}
+        self._plans: dict[tuple[torch.Size, torch.dtype], _Plan] = {}
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the pooled maps, (n, c, h', w')."""
@@ -49,18 +49,18 @@ class PooledInPieces(nn.Module):
         return pooled
 
     def _plan(self, inputs: Tensor) -> "_Plan":
-        """Return the plan for inputs of this shape, made once by looking at what comes of one."""
-        shape = inputs.shape[1:]
-        if shape not in self._plans:
+        """Return the plan for inputs like these, made once by looking at what comes of one."""
+        kind = inputs.shape[1:], inputs.dtype
+        if kind not in self._plans:
             maps = self.layer(inputs[:1])
             last = maps.is_contiguous(memory_format=torch.channels_last)
-            self._plans[shape] = _Plan(
+            self._plans[kind] = _Plan(
                 max(1, PIECE_BYTES // max(1, maps.nbytes)),
                 self.pool(maps).shape[1:],
                 maps.dtype,
                 torch.channels_last if last else torch.contiguous_format,
             )
-        return self._plans[shape]
+        return self._plans[kind]
 
 
 class _Plan(NamedTuple):
