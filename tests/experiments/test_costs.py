@@ -221,6 +221,12 @@ def test_quiet_rounds_are_the_tenth_percentile_of_each_way():
     assert times.quiet() == RoundTimes(10, 30, 20)
     assert times.typical() == RoundTimes(50, 150, 100)
     assert (times.quiet().ratio, times.quiet().hidden) == (2, 0.5)
+    assert costs_record._quiet_rounds(times.quiet()) == {
+        "rs_ms": 10,
+        "titan_sequential_ms": 30,
+        "titan_pipelined_ms": 20,
+        "hidden_percent": 50,
+    }
 
 
 def test_the_three_ways_train_one_network(configure, monkeypatch):

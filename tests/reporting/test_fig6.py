@@ -1,6 +1,7 @@
 """Figure 6 and its tables, from measurements written down by hand."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -119,6 +120,7 @@ def test_the_tables_hold_the_same_numbers(drawn, tmp_path):
     _, text = drawn(runs, tmp_path / "fig6.png")
     rounds = cells(text, "Time of a round")
     assert rounds["mobilenet", "measured"] == ["20.0", "50.0", "23.0", "1.15", "90"]
+    assert rounds["mobilenet", "quiet"] == ["18.0", "43.0", "18.0", "1.00", "100"]
     assert rounds["mobilenet", "jetson_nano"] == ["800", "1600", "1000", "1.25", "75"]
     assert "(paper: 4 to 13 ms)" in text
     memory = cells(text, "Memory of pipelined")
@@ -128,6 +130,16 @@ def test_the_tables_hold_the_same_numbers(drawn, tmp_path):
         *("4.00", "6.00", "1.50", "1.21"),
         *("3.00", "6.00", "2.00"),
     ]
+
+
+def test_records_from_before_there_were_quiet_rounds(drawn, tmp_path):
+    old = costs("mobilenet")
+    del old["rounds"]["quiet"]
+    runs = write_costs(tmp_path / "runs", old)
+    _, text = drawn(runs, tmp_path / "fig6.png")
+    rounds = cells(text, "Time of a round")
+    assert set(rounds) == {("mobilenet", "measured"), ("mobilenet", "jetson_nano")}
+    assert math.isnan(load_costs(runs)[0].round_ms("quiet", "rs"))
 
 
 def test_memory_that_was_not_measured_is_left_out(drawn, tmp_path):

@@ -3,7 +3,8 @@
 Turns, so that all three see the same machine: it is busier in one minute than in the next, and by
 more than the differences that are looked for. And one network, which all three train in turn: a
 step of AlexNet takes up to 40 % longer where one copy of its weights lies than where another does,
-which says nothing of selection.
+which says nothing of selection. (The running statistics that the pipeline scores with are those of
+its own last round, which changes scores and no time.)
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ class SideBySide:
         return RoundTimes(*map(median, (self.alone, self.sequential, self.pipelined)))
 
     def quiet(self) -> "RoundTimes":
-        """Return the 10th percentiles: times of rounds that the rest of the machine left alone.
+        """Return the 10th percentiles, where other work on the machine shows least.
 
         A round that waits for two processes is disturbed by whatever disturbs either.
         """

@@ -93,7 +93,12 @@ def _refresh(folds: Sequence[Fold]) -> None:
 
 
 def _end_to_end(tensors: Iterable[Tensor | None]) -> Tensor:
-    return torch.cat([tensor for tensor in tensors if tensor is not None])
+    """Return the tensors as one; a norm without gamma and beta, or statistics, has none there."""
+    known = []
+    for tensor in tensors:
+        assert tensor is not None
+        known.append(tensor)
+    return torch.cat(known)
 
 
 def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
@@ -108,20 +113,22 @@ def _fold(network: BlockNetwork, folded: BlockNetwork) -> Iterator[Fold]:
             reduced.set_submodule(second, nn.Identity())
             norm = original.get_submodule(second)
             assert isinstance(norm, nn.BatchNorm2d)
+            assert norm.running_var is not None
+            zeros = torch.zeros_like(norm.running_var)
             yield Fold(
                 block,
                 original.get_submodule(first),  # type: ignore[arg-type]
                 norm,
                 convolution,
-                eps=weight.new_full((len(weight),), norm.eps),
-                no_bias=weight.new_zeros(len(weight)),
+                eps=zeros + norm.eps,
+                no_bias=zeros,
             )
 
 
 def _pool_early(block: nn.Module) -> None:
     """Let max pooling come before the ReLU that it follows: the same, on a quarter of the numbers.
 
-    Then both go together with the layer before them, a piece of the batch after the other. Looked
+    Behind a convolution, all three then go together, a piece of the batch after the other. Looked
     for where layers are called in turn without doubt, in an nn.Sequential.
     """
     for part in [part for part in block.modules() if type(part) is nn.Sequential]:
@@ -130,11 +137,11 @@ def _pool_early(block: nn.Module) -> None:
                 part[i], part[i + 1] = part[i + 1], part[i]
         places = [i for i, layer in enumerate(part) if type(layer) is not nn.Identity]
         for first, second, *rest in (places[k : k + 3] for k in range(len(places) - 1)):
-            pool = part[second]
-            if not can_pool(pool):
+            convolution, pool = part[first], part[second]
+            if type(convolution) is not nn.Conv2d or not can_pool(pool):
                 continue
             rectified = [i for i in rest if type(part[i]) is nn.ReLU]
-            part[first] = PooledInPieces(part[first], pool, rectified=bool(rectified))
+            part[first] = PooledInPieces(convolution, pool, rectified=bool(rectified))
             for i in (second, *rectified):
                 part[i] = nn.Identity()
 

@@ -17,18 +17,20 @@ PIECE_BYTES = 4 * 2**20
 
 
 class PooledInPieces(nn.Module):
-    """A layer and the max pooling behind it, a piece of the batch at a time, without gradients.
+    """A convolution and the max pooling behind it, a piece of the batch at a time.
 
-    The values are those of both in turn; of zeros with different signs either may come out.
+    To be called without gradients. The values are those of the layers in turn; of zeros with
+    different signs either may come out.
 
-    layer: takes (n, ...) to (n, c, h, w), each sample by itself.
     pool: one of which `can_pool` is true.
     rectified: whether a ReLU comes last.
     """
 
-    def __init__(self, layer: nn.Module, pool: nn.MaxPool2d, *, rectified: bool = False) -> None:
+    def __init__(
+        self, convolution: nn.Conv2d, pool: nn.MaxPool2d, *, rectified: bool = False
+    ) -> None:
         super().__init__()
-        self.layer = layer
+        self.convolution = convolution
         self.pool = pool
         self.rectified = rectified
         self._plans: dict[tuple[torch.Size, torch.dtype], _Plan] = {}
@@ -43,7 +45,7 @@ class PooledInPieces(nn.Module):
         for begin in range(0, len(inputs), plan.samples):
             piece = slice(begin, begin + plan.samples)
             place = pooled[piece]
-            max_pool(self.layer(inputs[piece]), self.pool, place)
+            max_pool(self.convolution(inputs[piece]), self.pool, place)
             if self.rectified:
                 place.relu_()
         return pooled
@@ -52,7 +54,7 @@ class PooledInPieces(nn.Module):
         """Return the plan for inputs like these, made once by looking at what comes of one."""
         kind = inputs.shape[1:], inputs.dtype
         if kind not in self._plans:
-            maps = self.layer(inputs[:1])
+            maps = self.convolution(inputs[:1])
             last = maps.is_contiguous(memory_format=torch.channels_last)
             self._plans[kind] = _Plan(
                 max(1, PIECE_BYTES // max(1, maps.nbytes)),
@@ -130,4 +132,4 @@ def _parts(length: int, number: int, kernel: int, stride: int, padding: int) -> 
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
-    return size if isinstance(size, tuple) else (size, size)
+    return (size, size) if isinstance(size, int) else tuple(size)

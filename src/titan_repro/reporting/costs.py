@@ -38,12 +38,18 @@ class Costs:
         value = _at(self.content, path)
         return float(value) if isinstance(value, int | float) else math.nan
 
+    def has_rounds(self, clock: str) -> bool:
+        """Whether the record has rounds by this clock."""
+        return clock in self.content["rounds"]
+
     def round_ms(self, clock: str, way: str) -> float:
         """Return the time of a round by a clock.
 
         "measured": the median. "quiet": the 10th percentile, NaN in records made before there was
         one. "modelled": on the board.
         """
+        if not self.has_rounds(clock):
+            return math.nan
         path = f"rounds.{clock}.{way}_ms"
         return self.number(f"{path}.median" if clock == "measured" else path)
 

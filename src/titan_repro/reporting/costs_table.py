@@ -10,7 +10,7 @@ CLOCKS = ("measured", "modelled")
 
 NOTES = """\
 measured: on the machine that ran it, one thread a process, medians; quiet: there, 10th
-percentiles, rounds that other work left alone; a board's name: modelled there.
+percentiles, where other work on the machine shows least; a board's name: modelled there.
 In sequence: selection and training on one core. Hidden: the share of what selection adds in
 sequence that the pipeline does not add. Arriving: a sample by itself; bulk: a round at once;
 filter: the coarse filter, all others on every sample of a round. Measured memory: all processes
@@ -47,7 +47,7 @@ def _clock(costs: Costs, clock: str) -> str:
 def _round_rows(records: Sequence[Costs]) -> list[list[str]]:
     rows = [["model", "clock", "rs", "in sequence", "pipelined", "pipelined / rs", "hidden, %"]]
     for costs in records:
-        for clock in ("measured", "quiet", "modelled"):
+        for clock in filter(costs.has_rounds, ("measured", "quiet", "modelled")):
             times = [
                 costs.round_ms(clock, way) for way in ("rs", "titan_sequential", "titan_pipelined")
             ]
