@@ -22,7 +22,7 @@ from titan_repro.pipeline.inline import InlineExecutor
 from titan_repro.pipeline.processes import ProcessesExecutor
 from titan_repro.pipeline.round import Trained, to_host
 from titan_repro.pipeline.shared import HOST
-from titan_repro.pipeline.stages import FilterStage, SelectionStage
+from titan_repro.pipeline.stages import Facts, FilterStage, SelectionStage
 from titan_repro.selection import class_statistics
 from titan_repro.streams.noise import FeatureNoise
 from titan_repro.tasks.base import Split, Task
@@ -149,7 +149,8 @@ class HereCrew:
             self._stages[kind].handle(kind, *content)
 
     def chosen(self):
-        return self._chosen
+        layout, *facts = self._chosen
+        return layout, Facts(*facts)
 
     def close(self):
         pass
