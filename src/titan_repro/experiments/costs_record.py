@@ -19,7 +19,7 @@ from titan_repro.experiments.modelled_costs import (
     modelled_rounds,
 )
 from titan_repro.experiments.peak_memory import measure_in_fresh_process
-from titan_repro.experiments.side_by_side import RoundTimes, SideBySide, with_selector
+from titan_repro.experiments.side_by_side import SideBySide, with_selector
 from titan_repro.tasks.base import Task
 
 
@@ -39,7 +39,7 @@ def costs_record(
     return {
         "rounds": {
             "measured": _measured_rounds(rounds),
-            "quiet": _quiet_rounds(rounds.quiet()),
+            "quiet": rounds.quiet().record(),
             "modelled": modelled_rounds(board, work),
         },
         "latency": {
@@ -66,21 +66,8 @@ def _measured_rounds(rounds: SideBySide) -> dict[str, Any]:
         "waiting_ms": _spread(rounds.waits),
         "selection_ms": _spread(rounds.selection),
         "messages_ms": _spread(rounds.messages),
-        "hidden_percent": _percent(rounds.typical().hidden),
+        "hidden_percent": rounds.typical().record()["hidden_percent"],
     }
-
-
-def _quiet_rounds(times: RoundTimes) -> dict[str, Any]:
-    return {
-        "rs_ms": times.alone,
-        "titan_sequential_ms": times.sequential,
-        "titan_pipelined_ms": times.pipelined,
-        "hidden_percent": _percent(times.hidden),
-    }
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def _spread(times: Sequence[float]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from titan_repro.devices.work import META
 from titan_repro.errors import ConfigurationError
 from titan_repro.experiments.build import build_selector
 from titan_repro.experiments.counter import build_counter
-from titan_repro.experiments.side_by_side import hidden_share, with_selector
+from titan_repro.experiments.side_by_side import RoundTimes, with_selector
 from titan_repro.models.folding import FoldedNetwork
 from titan_repro.models.norm import scoring_mode
 from titan_repro.selection.base import Needs
@@ -69,12 +69,8 @@ def board_of(config: DictConfig) -> Board:
 def modelled_rounds(board: Board, work: Counted) -> dict[str, Any]:
     """Return times of a round, in milliseconds, and the share of selection that is hidden."""
     costs = _costs(board, work)
-    seconds = {name: cost.seconds for name, cost in costs.items()}
-    hidden = hidden_share(seconds["rs"], seconds["titan_sequential"], seconds["titan_pipelined"])
-    return {
-        **{f"{name}_ms": 1e3 * value for name, value in seconds.items()},
-        "hidden_percent": None if hidden is None else 100 * hidden,
-    }
+    ways = ("rs", "titan_sequential", "titan_pipelined")
+    return RoundTimes(*(1e3 * costs[way].seconds for way in ways)).record()
 
 
 def modelled_power(board: Board, work: Counted) -> dict[str, Any]:

@@ -76,6 +76,15 @@ class RoundTimes:
         """The share of selection's cost that the pipeline hides; None if it costs nothing."""
         return hidden_share(self.alone, self.sequential, self.pipelined)
 
+    def record(self) -> dict[str, float | None]:
+        """Return what costs.json says of them."""
+        return {
+            "rs_ms": self.alone,
+            "titan_sequential_ms": self.sequential,
+            "titan_pipelined_ms": self.pipelined,
+            "hidden_percent": None if self.hidden is None else 100 * self.hidden,
+        }
+
 
 def hidden_share(alone: float, sequential: float, pipelined: float) -> float | None:
     """Return how much of what selection adds in sequence is not added by the pipeline.

@@ -16,7 +16,7 @@ from titan_repro.models.base import BlockNetwork
 from titan_repro.models.folding import FoldedNetwork
 from titan_repro.models.norm import scoring_mode
 from titan_repro.selection.base import Candidates, Needs, Policy, Selection
-from titan_repro.selection.coarse_filter import CoarseFilter
+from titan_repro.selection.coarse_filter import CoarseFilter, flatten_features
 from titan_repro.selection.full_gradients import full_gradient_moments
 from titan_repro.selection.statistics import membership
 from titan_repro.streams.base import Arrivals, Stream
@@ -240,5 +240,5 @@ def _rows(tensor: Tensor, positions: Tensor) -> Tensor:
     channels_last = tensor.movedim(1, -1)
     if not channels_last.is_contiguous():
         return tensor.index_select(0, positions)
-    rows = channels_last.flatten(1).index_select(0, positions)
+    rows = flatten_features(tensor).index_select(0, positions)
     return rows.view(-1, *channels_last.shape[1:]).movedim(-1, 1)
