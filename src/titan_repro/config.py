@@ -69,6 +69,7 @@ class RunConfig:
     learning_rate: float = II("model.learning_rate")
     learning_rate_decay: float = 0.95
     learning_rate_every: int = 100
+    learning_rate_floor: float = II("model.learning_rate_floor")
     filter: FilterConfig = field(default_factory=FilterConfig)
 
     delay: int = 0
@@ -79,8 +80,8 @@ class RunConfig:
     sampling: str = "systematic"
     scoring_norm: str = "running"
 
-    evaluate_every: int = II("budget.evaluate_every")
-    evaluation_samples: int = II("budget.evaluation_samples")
+    evaluate_every: int = 100
+    evaluation_samples: int = 1000
     checkpoint_seconds: float = 30.0
     tensorboard: bool = False
     paths: PathsConfig = field(default_factory=PathsConfig)
@@ -148,6 +149,7 @@ RULES = (
     real("learning_rate", 0, 1e9),
     real("learning_rate_decay", 0, 1),
     whole("learning_rate_every", 1),
+    Rule("learning_rate_floor", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
     whole("delay", 0, 1),
     whole("stream.velocity", 1),
     share("stream.fraction"),
@@ -261,33 +263,42 @@ def identity(
     """Return all that can change a run's result: what its folder's name is a hash of.
 
     In three parts: `seed`; `setting`, what runs must share to be compared; and `choices`, what
-    the selector does. Left out: paths, logging, checkpoint intervals, the executor, and keys that
-    the chosen selector does not use, so that `rs filter.budget=50` is the same run as `rs`.
+    the selector does. Left out: the number of rounds, so that a run can be extended; paths,
+    logging, checkpoint intervals and the executor; where in this package a class lives; and keys
+    that the chosen selector does not use, so that `rs filter.budget=50` is the same run as `rs`.
     `scoring` says whether the selector runs the network on samples at all, and `budget` what
     decides how many candidates a round gets, if that is more than the filter's keys.
     """
     task, model, selector = (plain(config[group]) for group in ("task", "model", "selector"))
     setting = {
-        "task": {"name": task["name"], "loader": task["loader"], "form": source_form},
-        "model": {"name": model["name"], "network": model["network"]},
-        "stream": plain(config.stream.source),
+        "task": {"name": task["name"], "loader": _named(task["loader"]), "form": source_form},
+        "model": {"name": model["name"], "network": _named(model["network"])},
+        "stream": _named(plain(config.stream.source)),
         "device": {key: config.device[key] for key in ("tensors", "threads")},
         **{key: config[key] for key in SETTING_KEYS},
     }
-    choices = {**selector, "delay": config.delay, **(budget or {})}
+    parts = {part: _named(selector[part]) for part in ("filter", "policy")}
+    choices = {**selector, **parts, "delay": config.delay, **(budget or {})}
     if selector["filter"] is not None:
         choices |= {key: config.filter[key] for key in ("blocks", "pooling")}
     if scoring:
         choices["scoring_norm"] = config.scoring_norm
-    return {"format": 1, "seed": config.seed, "setting": setting, "choices": choices}
+    return {"format": 2, "seed": config.seed, "setting": setting, "choices": choices}
+
+
+def _named(node: Any) -> Any:
+    """Return a node whose class, if it is this package's, is named without its module."""
+    if node is None or not node["_target_"].startswith("titan_repro."):
+        return node
+    return {**node, "_target_": node["_target_"].rpartition(".")[2]}
 
 
 SETTING_KEYS = (
-    "rounds",
     "batch_size",
     "learning_rate",
     "learning_rate_decay",
     "learning_rate_every",
+    "learning_rate_floor",
     "evaluate_every",
     "evaluation_samples",
 )

@@ -15,16 +15,20 @@ EVALUATION_BATCH = 250
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate of round t: initial * decay ** (t // every) (paper section 4.1)."""
+    """Learning rate of round t: initial * decay ** (t // every) (paper section 4.1).
+
+    floor: where it stops falling; 0: never, as printed. An initial rate below the floor stays.
+    """
 
     initial: float
     decay: float
     every: int
+    floor: float = 0.0
 
     def __call__(self, t: int) -> float:
         """Return the learning rate of round t."""
         rate: float = self.initial * self.decay ** (t // self.every)
-        return rate
+        return max(rate, min(self.initial, self.floor))
 
 
 class Trainer:
@@ -68,6 +72,15 @@ class Evaluation:
     accuracy: float
     loss: float
     samples: int
+
+
+DENSE_POINTS = 20
+"""Points of a curve that are `evaluate_every` rounds apart; the later ones are twice that."""
+
+
+def is_evaluated(rounds_done: int, every: int) -> bool:
+    """Return whether a curve has a point after so many rounds; no run's length changes that."""
+    return rounds_done % (every if rounds_done <= DENSE_POINTS * every else 2 * every) == 0
 
 
 def fixed_subset(task: Task, samples: int) -> Split:

@@ -20,7 +20,14 @@ from titan_repro.records.evaluations import Evaluation
 from titan_repro.records.round_record import RoundRecord
 from titan_repro.records.run_folder import RunFolder
 
-COMPLETE = {"config.yaml", "evaluations.csv", "provenance.json", "rounds.parquet", "summary.json"}
+COMPLETE = {
+    "checkpoint.pt",
+    "config.yaml",
+    "evaluations.csv",
+    "provenance.json",
+    "rounds.parquet",
+    "summary.json",
+}
 
 processes = get_context("forkserver")
 processes.set_forkserver_preload(["__main__", "titan_repro.records.run_folder"])
@@ -32,6 +39,7 @@ def provenance(fingerprint: str = "d1") -> dict[str, Any]:
 
 def summary(status: str = "finished", **changes: object) -> dict[str, Any]:
     return {
+        "format": 2,
         "status": status,
         "run_id": "0123456789ab",
         "task": "digits",
@@ -40,6 +48,8 @@ def summary(status: str = "finished", **changes: object) -> dict[str, Any]:
         "selector": "rs",
         "seed": 0,
         "rounds": 0,
+        "rounds_done": changes.get("rounds", 0),
+        "milestones": [],
         "final_accuracy": 0.5,
         "weights_sha256": "00",
         "seconds_per_round": 0.25,
@@ -85,7 +95,7 @@ def simulate(
     stop_at: interrupt before this round. tell: is called with what just happened.
     """
     folder = RunFolder(path)
-    if done := folder.completed():
+    if done := folder.completed(rounds):
         return done
     with folder.claim() as run:
         tell("claimed")

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -100,6 +99,7 @@ def _job(config: "DictConfig") -> None:
 
 
 def _run(config: "DictConfig") -> None:
+    from titan_repro.cli.run_summary import run_summary
     from titan_repro.experiments.costs import is_measurement
     from titan_repro.experiments.run import InterruptedRun, run
 
@@ -109,10 +109,11 @@ def _run(config: "DictConfig") -> None:
     try:
         outcome = run(config, sys.argv, _observers(config))
     except InterruptedRun as stop:
-        _say(_summary(stop.outcome.summary, str(stop.outcome.folder), already_there=False))
+        _say(run_summary(stop.outcome.summary, stop.outcome.folder))
         _say("Stopped on request. The same command goes on from here.")
         sys.exit(128 + stop.signal)
-    _say(_summary(outcome.summary, str(outcome.folder), already_there=outcome.already_there))
+    asked = config.rounds if outcome.already_there else None
+    _say(run_summary(outcome.summary, outcome.folder, asked))
     device = config.device.name
     if config.device.get("modelled") and outcome.summary.get("modelled_device") != device:
         _say(
@@ -163,61 +164,6 @@ def _observers(config: "DictConfig") -> list[Any]:
 
         observers.append(TensorBoardLog())
     return observers
-
-
-def _summary(summary: Mapping[str, Any], folder: str, *, already_there: bool) -> str:
-    """Say in a few lines how the run ended, what it cost on which clock, and where it is."""
-    head = (
-        f"{summary['task']} {summary['model']} {summary['selector']} seed {summary['seed']}: "
-        f"{summary['status']}{' before, not run again' if already_there else ''}, "
-        f"{summary['rounds_done']} of {summary['rounds']} rounds"
-    )
-    lines = [head]
-    if summary["final_accuracy"] is not None:
-        lines.append(
-            f"  accuracy {100 * summary['final_accuracy']:.2f} % "
-            f"on {summary['final_samples']} test samples"
-        )
-    lines.append(f"  data: {summary['data_source']}")
-    lines.append(f"  measured on this machine: {_measured(summary)}")
-    if summary.get("modelled_seconds_per_round") is not None:
-        lines.append(
-            f"  modelled on {summary['modelled_device']}, {summary['modelled_stages']}: "
-            f"{_modelled(summary)}"
-        )
-    lines.append(f"  {folder}")
-    return "\n".join(lines)
-
-
-def _measured(summary: Mapping[str, Any]) -> str:
-    processor = summary.get("measured_processor_seconds")
-    facts = [
-        f"{1000 * summary['seconds_per_round']:.1f} ms a round",
-        *([f"{processor:.1f} s of processor time"] if isinstance(processor, float) else []),
-        f"peak memory {_peak_memory(summary):.0f} MB",
-        *(_energies(summary.get("measured_joules")) or ["energy not measured"]),
-    ]
-    return ", ".join(facts)
-
-
-def _peak_memory(summary: Mapping[str, Any]) -> float:
-    """Return that of all processes together where it is known, else of the training process."""
-    together = summary.get("measured_memory_mb")
-    return float(together if isinstance(together, float) else summary["peak_memory_mb"])
-
-
-def _energies(joules: Any) -> list[str]:
-    """Say what each sensor counted."""
-    sensors = joules.items() if isinstance(joules, dict) else ()
-    return [f"{f'{n:.0f} J' if isinstance(n, float) else n} ({name})" for name, n in sensors]
-
-
-def _modelled(summary: Mapping[str, Any]) -> str:
-    return (
-        f"{1000 * summary['modelled_seconds_per_round']:.4g} ms a round, "
-        f"{summary['modelled_joules_per_round']:.3g} J a round, "
-        f"memory {summary['modelled_memory_mb']:.1f} MB of tensors"
-    )
 
 
 if __name__ == "__main__":

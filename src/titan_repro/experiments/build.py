@@ -152,7 +152,10 @@ def build_stream(config: DictConfig, task: Task) -> Stream:
 def build_trainer(config: DictConfig, network: BlockNetwork) -> Trainer:
     """Build the trainer with its schedule."""
     schedule = Schedule(
-        config.learning_rate, config.learning_rate_decay, config.learning_rate_every
+        config.learning_rate,
+        config.learning_rate_decay,
+        config.learning_rate_every,
+        config.learning_rate_floor,
     )
     return Trainer(network, schedule)
 

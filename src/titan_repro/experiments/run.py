@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,13 +36,15 @@ from titan_repro.pipeline.round import Executor, Round
 from titan_repro.records.digest import weights_sha256
 from titan_repro.records.evaluations import Evaluation as EvaluationRecord
 from titan_repro.records.identity import run_id
-from titan_repro.records.provenance import provenance
+from titan_repro.records.milestone import MILESTONES, Milestone
+from titan_repro.records.provenance import processors, provenance
 from titan_repro.records.round_record import RoundRecord
 from titan_repro.records.run_folder import RunFolder
 from titan_repro.records.run_writer import RunWriter
 from titan_repro.records.signals import Stop, interruption
+from titan_repro.records.summary import FORMAT
 from titan_repro.tasks.base import Task, locate
-from titan_repro.training import Evaluation, evaluate, fixed_subset
+from titan_repro.training import Evaluation, evaluate, fixed_subset, is_evaluated
 
 
 class Observer(Protocol):
@@ -67,7 +69,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run's summary, its folder and whether it had been finished before."""
+    """A run's summary, its folder and whether all rounds that were asked for had been run before.
+
+    The summary may be that of a longer run.
+    """
 
     folder: Path
     summary: Mapping[str, Any]
@@ -94,12 +99,13 @@ class Progress:
     evaluated_at: int = -1
     random_rounds: int = 0
     usage: dict[str, Any] | None = None
+    milestones: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run(
     config: DictConfig, command: Sequence[str] = (), observers: Sequence[Observer] = ()
 ) -> Outcome:
-    """Run what `config` describes, or go on with it, or return its summary if it is finished.
+    """Run what `config` describes, or go on with it, or tell its summary if it went so far.
 
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
     InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
@@ -116,11 +122,11 @@ def run(
     facts = identity(config, source.form, scoring=selector.scores, budget=budget)
     names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
     folder = RunFolder(Path(config.paths.runs, *names).expanduser())
-    summary = folder.completed()
+    summary = folder.completed(config.rounds)
     if summary is not None:
         return Outcome(folder.path, summary, already_there=True)
     with folder.claim() as writer:
-        summary = folder.completed()  # another process may have finished it meanwhile
+        summary = folder.completed(config.rounds)  # another process may have finished it meanwhile
         if summary is not None:
             return Outcome(folder.path, summary, already_there=True)
         with starting as crew:
@@ -166,8 +172,14 @@ class _Loop:
         self.part = fixed_subset(task, config.evaluation_samples)
 
     def run(self, command: Sequence[str]) -> Outcome:
-        """Run the rounds that are left and end the run, or save it if asked to stop."""
+        """Run the rounds that are left and end the run, or save it if asked to stop.
+
+        A run that was killed further on than it is to go now stays as it is: unfinished.
+        """
         self._start(command)
+        if self.progress.rounds_done > self.config.rounds:
+            with self.meters:
+                return replace(self._interrupt(), already_there=True)
         with interruption() as stop, self.meters:
             for observer in self.observers:
                 observer.begin(self.folder.path, self.progress.rounds_done, self.config.rounds)
@@ -218,11 +230,31 @@ class _Loop:
             observer.round(result)
 
     def _evaluate_if_due(self) -> None:
-        """Evaluate before the first round, every `evaluate_every` rounds and after the last."""
-        progress = self.progress
-        done = progress.rounds_done
-        due = done % self.config.evaluate_every == 0 or done == self.config.rounds
-        if not due or progress.diverged or progress.evaluated_at == done:
+        """Evaluate where every run is evaluated: on a part of the test set, and at milestones."""
+        if is_evaluated(self.progress.rounds_done, self.config.evaluate_every):
+            self._evaluate_part()
+        if self.progress.rounds_done in MILESTONES:
+            self._evaluate_all()
+
+    def _evaluate_all(self) -> None:
+        """Measure the network on the whole test set, once."""
+        progress, done = self.progress, self.progress.rounds_done
+        if progress.diverged or any(known["rounds"] == done for known in progress.milestones):
+            return
+        measured = evaluate(self.executor.network, self.task.test, self.task.normalise)
+        progress.diverged = not math.isfinite(measured.loss)
+        if progress.diverged:
+            return
+        weights = weights_sha256(self.executor.network.state_dict())
+        milestone = Milestone(
+            done, **vars(measured), train_seconds=progress.train_seconds, weights_sha256=weights
+        )
+        progress.milestones.append(asdict(milestone))
+
+    def _evaluate_part(self) -> None:
+        """Add a point to the curve, once."""
+        progress, done = self.progress, self.progress.rounds_done
+        if progress.diverged or progress.evaluated_at == done:
             return
         measured = evaluate(self.executor.network, self.part, self.task.normalise)
         progress.evaluated_at = done
@@ -248,23 +280,26 @@ class _Loop:
 
     def _interrupt(self) -> Outcome:
         self.writer.flush()  # the modelled clock is read from the rounds on the disk
-        summary = self.writer.interrupt(self._state(), self._summary("interrupted", None))
+        summary = self.writer.interrupt(self._state(), self._summary("interrupted"))
         return Outcome(self.folder.path, summary, already_there=False)
 
     def _finish(self) -> Outcome:
-        self.writer.save_checkpoint(self._state())  # killed from here on, no round is repeated
-        final = None
-        if not self.progress.diverged:
-            final = evaluate(self.executor.network, self.task.test, self.task.normalise)
-        if final is None or not math.isfinite(final.loss):  # the last step may have been the one
-            summary = self._summary("diverged", None)
-        else:
-            summary = self._summary("finished", final)
+        """Measure the end and say how the run ended.
+
+        The curve's last point comes after the checkpoint: where a run of more rounds has no point,
+        extending this one forgets it.
+        """
+        self._evaluate_all()
+        self.writer.save_checkpoint(self._state())
+        self._evaluate_part()
+        summary = self._summary("diverged" if self.progress.diverged else "finished")
         return Outcome(self.folder.path, self.writer.finish(summary), already_there=False)
 
-    def _summary(self, status: str, final: Evaluation | None) -> dict[str, Any]:
+    def _summary(self, status: str) -> dict[str, Any]:
         config, progress = self.config, self.progress
+        final = progress.milestones[-1] if status == "finished" else {}
         return {
+            "format": FORMAT,
             "status": status,
             "run_id": run_id(self.facts),
             "setting": run_id(self.facts["setting"]),
@@ -282,14 +317,16 @@ class _Loop:
             "rounds": config.rounds,
             "rounds_done": progress.rounds_done,
             "random_rounds": progress.random_rounds,
-            "final_accuracy": None if final is None else final.accuracy,
-            "final_loss": None if final is None else final.loss,
-            "final_samples": None if final is None else final.samples,
+            "milestones": progress.milestones,
+            "final_accuracy": final.get("accuracy"),
+            "final_loss": final.get("loss"),
+            "final_samples": final.get("samples"),
             "weights_sha256": weights_sha256(self.executor.network.state_dict()),
             "seconds_per_round": progress.train_seconds / max(progress.rounds_done, 1),
             "peak_memory_mb": self._peak_memory_mb(),
             **self._usage().record(),
             **modelled_record(config, self.folder.rounds),
+            "processors": processors(self.folder.provenance()),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 

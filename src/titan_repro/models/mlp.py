@@ -14,11 +14,11 @@ def mlp(
     input_shape: Sequence[int],
     num_classes: int,
     norm: str = "none",
-    widths: Sequence[int] = (200, 100),
+    widths: Sequence[int] = (100,),
 ) -> BlockNetwork:
-    """Build a perceptron d-200-100-n, where d is 900 for the paper's activity windows.
+    """Build a perceptron d-100-n, where d is 900 for the paper's activity windows.
 
-    widths: those of the hidden layers, at least one; the paper does not state them.
+    widths: those of the hidden layers, at least one; the paper states none.
     Blocks: one hidden layer each, with its ReLU.
 
     norm: none only.

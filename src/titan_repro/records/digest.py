@@ -1,10 +1,13 @@
-"""A digest of trained weights, to say that two runs ended bit-identical."""
+"""Digests: of trained weights, to say that two runs ended bit-identical, and of files."""
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from titan_repro.records.storage import unreadable
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
@@ -18,3 +21,12 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}/{tensor.dtype}/{tuple(tensor.shape)};".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return 64 hexadecimal digits over a file's bytes. Raises RunFolderError without one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error

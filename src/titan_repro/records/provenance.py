@@ -92,6 +92,7 @@ def _machine() -> dict[str, Any]:
     return {
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu_model(),
+        "instructions": _instructions(),
         "cores": _cores(),
         "torch_threads": torch.get_num_threads(),
         "gpu": _gpu(),
@@ -112,6 +113,36 @@ def _cpu_model() -> str:
         text = ""
     name = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
     return name.group(1).strip() if name else platform.processor() or platform.machine()
+
+
+_DECIDING = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+"""Instructions of a processor for which its libraries have kernels of their own."""
+
+
+def _instructions() -> list[str]:
+    """Return which of the deciding instructions the processor has; none where it does not say."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return []
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    there = set(flags.group(1).split()) if flags else set()
+    return [name for name in _DECIDING if name in there]
+
+
+def processors(told: Mapping[str, Any] | None) -> list[str]:
+    """Return the kinds of processor that a run's starts went on, in order, each once.
+
+    told: contents of provenance.json. Bits depend on the kind: kernels are chosen by it.
+    """
+    starts = [] if told is None else [told, *told["resumed"]]
+    names = [_processor_of(start["machine"]) for start in starts]
+    return list(dict.fromkeys(names))
+
+
+def _processor_of(machine: Mapping[str, Any]) -> str:
+    newest = machine["instructions"][-1:]
+    return " ".join([machine["cpu"], *(f"({name})" for name in newest)])
 
 
 def _cores() -> int:

@@ -48,6 +48,19 @@ class RoundParts:
         _expect(self._folder, next_round, counted)
         self.next_round = next_round
 
+    def adopt(self, merged: Path) -> None:
+        """Make a merged file the first part, unless it is one that a killed process left over."""
+        first = self._folder / f"{0:08d}.parquet"
+        with writing(merged):
+            if not merged.exists():
+                return
+            self._folder.mkdir(exist_ok=True)
+            if first.exists():
+                merged.unlink()
+            else:
+                merged.replace(first)
+            sync_folder(merged.parent)
+
     def append(self, record: RoundRecord) -> None:
         """Take the next round's record. Raises ValueError for any other round's."""
         if record.round != self.next_round:

@@ -4,17 +4,22 @@
     provenance.json    commit, versions, machine, data and command of every start
     evaluations.csv    the curves
     rounds.parquet     one row a round             (a finished or diverged run)
-    summary.json       the result; its presence ends the run, unless its status is `interrupted`
-    rounds/, checkpoint.pt, .lock                  (a run that is not done, or running)
+    checkpoint.pt      what the run goes on from   (absent if diverged or pruned)
+    summary.json       the result, with a checksum of each of the first four
+    rounds/, .lock                                 (a run that is not done, or running)
+
+A run is a line and its number of rounds a point on it: a finished run that is asked for more rounds
+goes on from its checkpoint and ends with the files of an uninterrupted run of that length. While
+it does, summary.json says `interrupted`; what it measured on the way stays under `milestones`.
 
 An executor uses it like this; a process that is killed anywhere in here, started again, ends with
 the same files (but for measured times):
 
     folder = RunFolder(runs / "cifar10" / "mobilenet" / "titan" / run_id(identity))
-    if summary := folder.completed():          # before any data is loaded
+    if summary := folder.completed(rounds):          # before any data is loaded
         return summary
     with folder.claim() as run, interruption() as stop:
-        if summary := folder.completed():      # another process was faster
+        if summary := folder.completed(rounds):      # another process was faster
             return summary
         data = {"source": task.source, "fingerprint": task.fingerprint}
         checkpoint = run.start(config_yaml, provenance(sys.argv, data))
@@ -40,12 +45,13 @@ import pyarrow as pa
 from titan_repro.errors import RunFolderError
 from titan_repro.files import remove_partials
 from titan_repro.records import round_parts
+from titan_repro.records.digest import sha256_of
 from titan_repro.records.evaluations import COLUMNS, DTYPES
 from titan_repro.records.lock import exclusive
 from titan_repro.records.round_record import SCHEMA
 from titan_repro.records.run_writer import RunWriter
-from titan_repro.records.storage import damaged, read_json, unreadable, writing
-from titan_repro.records.summary import check_summary, is_final
+from titan_repro.records.storage import damaged, older, read_json, unreadable, writing
+from titan_repro.records.summary import OlderFormatError, check_summary, covers, is_final
 
 
 class RunFolder:
@@ -63,21 +69,43 @@ class RunFolder:
         content = read_json(path)
         try:
             return None if content is None else check_summary(content)
+        except OlderFormatError as error:
+            raise older(path, error) from error
         except ValueError as error:
             raise damaged(path, error) from error
 
-    def completed(self) -> dict[str, Any] | None:
-        """Return the summary if nothing is left to run, else None.
+    def completed(self, rounds: int) -> dict[str, Any] | None:
+        """Return the summary if nothing is left to run for `rounds` rounds, else None.
 
-        What a process that was killed while finishing left behind is removed, if that is possible.
+        The files of a run that has ended are held against their checksums. What a process that was
+        killed while finishing left behind is removed, if that is possible.
+        """
+        summary = self.summary()
+        if not covers(summary, rounds):
+            return None
+        if is_final(summary):
+            self.verify()
+            if self._leftovers():
+                with suppress(RunFolderError), self.claim():  # claiming tidies; the result is whole
+                    pass
+        return summary
+
+    def verify(self) -> None:
+        """Hold the files of a run that has ended against the checksums in its summary.
+
+        Raises RunFolderError naming the first that is missing or has changed.
         """
         summary = self.summary()
         if not is_final(summary):
-            return None
-        if self._leftovers():
-            with suppress(RunFolderError), self.claim():  # claiming tidies; the result is whole
-                pass
-        return summary
+            return
+        assert summary is not None
+        try:
+            checksums = dict(summary["files"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(self.path / "summary.json", "no checksums") from error
+        for name, checksum in checksums.items():
+            if sha256_of(self.path / name) != checksum:
+                raise damaged(self.path / name, "not as it was when the run ended")
 
     @contextmanager
     def claim(self) -> Iterator[RunWriter]:
@@ -89,8 +117,10 @@ class RunFolder:
             with writing(self.path):
                 remove_partials(self.path)
             writer = RunWriter(self.path)
-            if is_final(self.summary()):
+            if is_final(summary := self.summary()):
                 writer.remove_leftovers()
+                if summary is not None and summary["status"] == "diverged":
+                    writer.remove_checkpoint()
             yield writer
 
     def provenance(self) -> dict[str, Any] | None:
@@ -126,8 +156,11 @@ class RunFolder:
 
     def _read_parts(self) -> pa.Table:
         parts = round_parts.find_parts(self.path / "rounds")
+        merged = self.path / "rounds.parquet"
+        if merged.exists() and not any(round_parts.first_round(part) == 0 for part in parts):
+            parts = [merged, *parts]  # killed at the moment when it began to be extended
         tables = [round_parts.read_rows(part) for part in parts]
         return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
     def _leftovers(self) -> bool:
-        return any((self.path / name).exists() for name in ("checkpoint.pt", "rounds", ".lock"))
+        return any((self.path / name).exists() for name in ("rounds", ".lock"))

@@ -2,7 +2,8 @@
 
 Two renames decide everything. Rounds and evaluations count once a checkpoint that was written
 after them is in place; what is younger is forgotten on the next start and computed again. The run
-is over once summary.json is in place; before that, finishing again gives the same files.
+has ended once summary.json is in place; before that, finishing again gives the same files. It is
+extended by taking that back: summary.json says `interrupted` before any other file changes.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,15 @@ from titan_repro.errors import RunFolderError
 from titan_repro.files import write_atomically
 from titan_repro.records import checkpoint as checkpoints
 from titan_repro.records.checkpoint import Checkpoint
+from titan_repro.records.digest import sha256_of
 from titan_repro.records.evaluations import Evaluation, EvaluationLog
 from titan_repro.records.round_parts import RoundParts
 from titan_repro.records.round_record import RoundRecord
 from titan_repro.records.storage import damaged, read_json, write_json, writing
 from titan_repro.records.summary import FINAL, check_summary, is_final
+
+CHECKED = ("config.yaml", "provenance.json", "evaluations.csv", "rounds.parquet")
+"""Files that summary.json has checksums of."""
 
 
 class RunWriter:
@@ -43,20 +48,22 @@ class RunWriter:
         """Return the checkpoint to go on from, or None to begin at round 0.
 
         config: the configuration as YAML. provenance: see `provenance.provenance`.
-        Rounds and evaluations after the checkpoint are forgotten. Raises RunFolderError if the
-        checkpoint is damaged, rounds before it are missing or it belongs to other data, and
-        RuntimeError if the run is over: ask `RunFolder.completed` first.
+        Rounds and evaluations after the checkpoint are forgotten. A run that has ended goes on from
+        its end: ask `RunFolder.completed` first. Raises RunFolderError if the checkpoint is
+        damaged or was pruned, rounds before it are missing or it belongs to other data, and
+        RuntimeError if the run has diverged.
         """
-        if is_final(read_json(self._summary)):
-            raise RuntimeError(f"{self._path} holds a completed run")
         checkpoint = checkpoints.load(self._checkpoint)
+        self._reopen(checkpoint)
         if checkpoint is None:
             self._rounds.cut(0)
             self._evaluations.cut(0)
             self._write_text("config.yaml", config)
             write_json(self._path / "provenance.json", {**provenance, "resumed": []})
             return None
-        self._note_resumption(provenance)
+        self._note_resumption({**provenance, "next_round": checkpoint.next_round})
+        self._write_text("config.yaml", config)
+        self._rounds.adopt(self._path / "rounds.parquet")
         self._rounds.cut(checkpoint.next_round)
         self._evaluations.cut(checkpoint.evaluation_bytes)
         return checkpoint
@@ -90,23 +97,47 @@ class RunWriter:
         return content
 
     def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """End the run: one file of rounds, the summary, nothing else kept; return the summary.
+        """End the run: one file of rounds, and the summary with checksums; return the summary.
 
+        The last checkpoint stays, for the run may be extended, unless the run has diverged.
         Raises ValueError if the summary lacks one of summary.KEYS or holds NaN.
         """
         content = check_summary(summary, FINAL)
         self._rounds.flush()
         self._rounds.merge(self._path / "rounds.parquet")
         self._evaluations.sync()
+        content["files"] = {name: sha256_of(self._path / name) for name in CHECKED}
         write_json(self._summary, content)
         self.remove_leftovers()
+        if content["status"] == "diverged":
+            self.remove_checkpoint()
         return content
 
     def remove_leftovers(self) -> None:
-        """Remove what only an unfinished run needs."""
+        """Remove the parts of rounds.parquet."""
+        self._rounds.remove()
+
+    def remove_checkpoint(self) -> None:
+        """Remove what the run would go on from."""
         with writing(self._checkpoint):
             self._checkpoint.unlink(missing_ok=True)
-        self._rounds.remove()
+
+    def _reopen(self, checkpoint: Checkpoint | None) -> None:
+        """Take back the end of a run that has ended."""
+        summary = read_json(self._summary)
+        if not is_final(summary):
+            return
+        assert summary is not None
+        if summary["status"] == "diverged":
+            raise RuntimeError(f"{self._path} holds a run that has diverged")
+        if checkpoint is None:
+            raise RunFolderError(
+                f"{self._path}: ended after {summary['rounds_done']} rounds and its last "
+                "checkpoint was pruned, so it cannot be extended; allowed: at most so many rounds, "
+                "or delete the run folder to start again"
+            )
+        unended = {key: value for key, value in summary.items() if key != "files"}
+        write_json(self._summary, {**unended, "status": "interrupted"})
 
     def _note_resumption(self, provenance: Mapping[str, Any]) -> None:
         path = self._path / "provenance.json"

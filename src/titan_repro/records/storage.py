@@ -29,6 +29,14 @@ def damaged(path: Path, found: object) -> RunFolderError:
     )
 
 
+def older(path: Path, found: object) -> RunFolderError:
+    """Return the error for a run folder of another version."""
+    return RunFolderError(
+        f"{path}: made by an older titan-repro ({found}); delete the run folder to start this run "
+        "again, or read it with the version that made it"
+    )
+
+
 def unreadable(path: Path, error: OSError) -> RunFolderError:
     """Return the error for a file that the system does not let us read."""
     return RunFolderError(f"{path}: cannot be read ({reason(error)})")

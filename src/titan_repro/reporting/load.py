@@ -89,7 +89,7 @@ def _tells_settings_apart(column: str) -> bool:
     key = column.removeprefix("config.")
     group, _, part = key.rpartition(".")
     if group == "":
-        return key in SETTING_KEYS and key != "rounds"  # rounds are named always
+        return key in SETTING_KEYS
     return group in ("model", "stream", "device") and part != "name"
 
 
