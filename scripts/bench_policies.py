@@ -20,6 +20,7 @@ from titan_repro.selection.entropy import EntropyRanking
 from titan_repro.selection.importance import ImportanceSampling
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
+from titan_repro.selection.stratified import StratifiedSampling
 from titan_repro.selection.uniform import UniformSampling
 
 CANDIDATES, WIDTH, CLASSES, BATCH = 100, 1024, 10, 10
@@ -28,6 +29,7 @@ WARM_UP, REPEATS = 30, 300
 
 POLICIES: dict[str, Policy] = {
     "rs": UniformSampling(),
+    "stratified": StratifiedSampling(),
     "is": ImportanceSampling(),
     "ll": LossRanking("low"),
     "hl": LossRanking("high"),

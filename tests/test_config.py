@@ -52,6 +52,8 @@ BAD_VALUES = [
     ("idle=random_walk idle.start=nan", "idle.start", "nan"),
     ("idle=random_walk idle.seed=0.5", "idle.seed", "0.5"),
     ("idle=csv", "idle.path", "None"),
+    ("task=speech_commands task.front_end=mel64", "task.front_end", "mel40, mel32"),
+    ("task=speech_commands_10 task.front_end=null", "task.front_end", "None"),
     ("idle=csv idle.path=a.csv idle.repeat_seconds=0", "idle.repeat_seconds", "0"),
 ]
 
@@ -258,6 +260,19 @@ def test_run_folders_of_before_keep_their_names(configure):
 def test_identity_holds_what_changes_a_result(configure, override):
     base = identity(configure(), "bundled", scoring=True)
     assert identity(configure(override), "bundled", scoring=True) != base
+
+
+def test_identity_tells_front_ends_apart_by_what_they_do(configure):
+    """By settings, not by name: a front end that is spelt out is the same run."""
+
+    def facts(*overrides: str):
+        return identity(configure("task=speech_commands_10", *overrides), "parquet", scoring=True)
+
+    mel40, mel32 = facts(), facts("task.front_end=mel32")
+    assert mel40 == facts("task.front_end=mel40")
+    assert mel40 != mel32
+    settings = ("bands=32", "window_ms=128.0", "hop_ms=32.0", "centred=true", "highest_hz=8000.0")
+    assert facts(*(f"task.loader.{setting}" for setting in settings)) == mel32
 
 
 def test_identity_tells_forms_of_the_data_apart(configure):

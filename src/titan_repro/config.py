@@ -197,10 +197,18 @@ def validate(config: DictConfig) -> None:
     """Check every range, then the combinations. Raises ConfigurationError with one line."""
     for rule in RULES:
         rule.check(config)
+    _check_front_end(config)
     _check_sizes(config)
     _check_scoring(config)
     check_adaptive(config)
     _check_executor(config)
+
+
+def _check_front_end(config: DictConfig) -> None:
+    """Where a task has front ends, the one asked for is among them: shape and loader follow it."""
+    front_ends = OmegaConf.select(config, "task.front_ends")
+    if isinstance(front_ends, DictConfig):
+        one_of("task.front_end", *front_ends).check(config)
 
 
 def _check_sizes(config: DictConfig) -> None:

@@ -27,6 +27,11 @@ WRONG = [
     (["filter.blocks=9"], "filter.blocks: found 9; allowed: 1 to 3, the blocks of model=small_cnn"),
     (["model=mlp"], "model: mlp takes vectors"),
     (["task.loader.test_fraction=x"], "task: "),
+    (
+        ["task=speech_commands_10", "model=resnet34", "task.front_end=mel64"],
+        "task.front_end: found 'mel64'; allowed: mel40, mel32",
+    ),
+    (["task=speech_spectrograms", "task.front_end=mel32"], "task.front_end: no such key"),
     (["task=cifar10", "paths.data=/nowhere"], "/nowhere: no cifar10 found; looked for"),
     (["selector.policy._target_=nope.nope"], "selector._target_: No module named 'nope'"),
     (["rounds=${nokey}"], "rounds: Interpolation key 'nokey' not found"),

@@ -91,7 +91,8 @@ def test_two_runs_on_one_gpu_end_on_the_same_bits(configure):
 
 
 @pytest.mark.parametrize(
-    "selector", ["rs", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "titan", "titan_literal"]
+    "selector",
+    ["rs", "stratified", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "titan", "titan_literal"],
 )
 @pytest.mark.parametrize("stream", ["clean", "feature_noise", "label_noise"])
 def test_a_round_waits_for_the_gpu_only_for_its_record(

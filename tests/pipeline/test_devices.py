@@ -31,6 +31,7 @@ CUDA = torch.device("cuda", 0)
 
 SELECTORS = [
     ["selector=rs"],
+    ["selector=stratified"],
     ["selector=is"],
     ["selector=ll"],
     ["selector=hl"],

@@ -12,7 +12,19 @@ from titan_repro.pipeline.candidate_budget import Measured
 from titan_repro.pipeline.inline import first_batch
 from titan_repro.seeds import generator
 
-SELECTORS = ["rs", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "titan", "titan_literal"]
+SELECTORS = [
+    "rs",
+    "stratified",
+    "is",
+    "ll",
+    "hl",
+    "ce",
+    "ocs",
+    "camel",
+    "cis",
+    "titan",
+    "titan_literal",
+]
 
 
 def weights(executor):

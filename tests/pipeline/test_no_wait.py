@@ -17,6 +17,7 @@ from titan_repro.selection import class_statistics
     "overrides",
     [
         ["selector=rs"],
+        ["selector=stratified"],
         ["selector=is"],
         ["selector=hl"],
         ["selector=ce"],

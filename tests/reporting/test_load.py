@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tasks.speech_files import write_folder
 from titan_repro.errors import RunFolderError
 from titan_repro.experiments.run import run
 from titan_repro.reporting.load import load_runs
@@ -67,6 +68,16 @@ def test_settings_that_differ_are_told_apart(make):
         "10batch": ", model.norm batch, batch_size 10",
     }
     assert list(runs.summaries[runs.summaries["stream"] == "label_noise"]["detail"]) == [""]
+
+
+def test_front_ends_are_told_apart(make, tmp_path):
+    write_folder(tmp_path / "data" / "speech_commands_v0.02", ("yes", "no"))
+    task = ("task=speech_commands", "task.loader.words=['yes','no']", "task.num_classes=2")
+    tiny = ("selector=rs", "stream.velocity=6", "batch_size=2", f"paths.data={tmp_path / 'data'}")
+    for front_end in ("mel32", "mel40"):
+        make(*task, *tiny, f"task.front_end={front_end}")
+    details = load_runs(make.runs).summaries["detail"]
+    assert sorted(details) == [", task.front_end mel32", ", task.front_end mel40"]
 
 
 def test_what_is_not_over_or_cannot_be_read_does_not_count(make, caplog):

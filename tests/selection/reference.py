@@ -203,7 +203,7 @@ def on_the_line(numbers: Vector, labels: list[int], points: Vector) -> list[int]
     order = sorted(range(len(numbers)), key=lambda i: (labels[i], i))
     picks = []
     for point in points:
-        end = 0.0
+        end = 0
         for i in order:
             end += numbers[i]
             if point < end:

@@ -18,6 +18,7 @@ from titan_repro.selection.importance import ImportanceSampling
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
 from titan_repro.selection.statistics import gradient_moments
+from titan_repro.selection.stratified import StratifiedSampling
 from titan_repro.selection.uniform import UniformSampling
 
 GRADIENTS = ("last_layer", "logits", "full")
@@ -31,6 +32,7 @@ def policies(
     """Every policy with every combination of these and its other keys."""
     return [
         UniformSampling(),
+        StratifiedSampling(),
         LossRanking("low"),
         LossRanking("high"),
         EntropyRanking(),

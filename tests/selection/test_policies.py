@@ -19,6 +19,7 @@ from titan_repro.selection.importance import ImportanceSampling
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
 from titan_repro.selection.sampling import GRID
+from titan_repro.selection.stratified import StratifiedSampling
 from titan_repro.selection.uniform import UniformSampling
 
 thorough = settings(max_examples=100, deadline=None, derandomize=True)
@@ -26,6 +27,7 @@ seeds = st.integers(0, 2**32)
 
 POLICIES: dict[str, Callable[[], Policy]] = {
     "rs": UniformSampling,
+    "stratified": StratifiedSampling,
     "is": ImportanceSampling,
     "ll": lambda: LossRanking("low"),
     "hl": lambda: LossRanking("high"),
@@ -34,6 +36,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "camel": Camel,
     "cis": ClassifiedImportanceSampling,
 }
+SCORING = [name for name in POLICIES if name not in ("rs", "stratified")]
 
 
 def gradients_of(candidates: Candidates, kind: str) -> list[reference.Vector]:
@@ -254,7 +257,7 @@ def test_a_batch_larger_than_the_candidates_is_refused(name: str, size: int) -> 
         POLICIES[name]().select(random_candidates(0, size=3), size, generator(0))
 
 
-@pytest.mark.parametrize("name", [n for n in POLICIES if n != "rs"])
+@pytest.mark.parametrize("name", SCORING)
 def test_nonfinite_candidates_are_counted_and_not_picked(name: str) -> None:
     whole = random_candidates(2, size=12)
     logits, inputs = whole.logits.clone(), whole.inputs.clone()
@@ -268,7 +271,7 @@ def test_nonfinite_candidates_are_counted_and_not_picked(name: str) -> None:
         assert selection.weights.isfinite().all()
 
 
-@pytest.mark.parametrize("name", [n for n in POLICIES if n != "rs"])
+@pytest.mark.parametrize("name", SCORING)
 def test_if_no_candidate_is_finite_the_draw_is_uniform(name: str) -> None:
     size, draws = 5, 400
     broken = Candidates(

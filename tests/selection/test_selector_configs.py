@@ -17,6 +17,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 NEEDS = {
     "rs": Needs.NOTHING,
+    "stratified": Needs.NOTHING,
     "is": Needs.EMBEDDINGS,
     "ll": Needs.LOGITS,
     "hl": Needs.LOGITS,

@@ -9,6 +9,7 @@ from titan_repro.selection.base import Candidates, Policy
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.importance import ImportanceSampling
 from titan_repro.selection.statistics import logit_gradients
+from titan_repro.selection.stratified import StratifiedSampling
 from titan_repro.selection.uniform import UniformSampling
 
 DRAWS = 600
@@ -51,8 +52,11 @@ def candidates() -> Candidates:
     return random_candidates(4, labels=labels[torch.randperm(24, generator=generator(4))])
 
 
-def test_uniform_sampling(candidates: Candidates) -> None:
-    assert deviation(UniformSampling(), candidates, full_gradient(candidates, "candidates")) < 4
+@pytest.mark.parametrize(
+    "policy", [UniformSampling(), StratifiedSampling()], ids=["rs", "stratified"]
+)
+def test_policies_that_score_nothing(candidates: Candidates, policy: Policy) -> None:
+    assert deviation(policy, candidates, full_gradient(candidates, "candidates")) < 4
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)

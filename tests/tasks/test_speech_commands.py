@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from titan_repro.tasks.speech_commands import SpeechCommands
 
 WORDS = ("yes", "no", "zero")
 V2 = "SpeechCommands/speech_commands_v0.02"
+MEL32 = LogMel(bands=32, window_ms=128.0, hop_ms=32.0, highest_hz=8000.0, centred=True)
 
 
 def load(data: Path, cache: Path | None = None, words: tuple[str, ...] = WORDS, **options) -> Task:
@@ -445,3 +447,42 @@ def test_declared_classes_and_shape_are_the_loaders(configure, name: str) -> Non
 def test_declared_front_end_is_the_default(configure) -> None:
     loader = build_loader(configure("task=speech_commands"))
     assert loader == SpeechCommands(loader.words)
+    assert loader == build_loader(configure("task=speech_commands", "task.front_end=mel40"))
+
+
+@pytest.mark.parametrize("name", ["speech_commands", "speech_commands_10"])
+@pytest.mark.parametrize("front_end", ["mel40", "mel32"])
+def test_one_key_chooses_the_front_end_and_its_shape(configure, name: str, front_end: str) -> None:
+    config = configure(f"task={name}", f"task.front_end={front_end}")
+    loader = build_loader(config)
+    settings = {field.name: getattr(loader, field.name) for field in fields(LogMel)}
+    assert LogMel(**settings) == {"mel40": LogMel(), "mel32": MEL32}[front_end]
+    assert tuple(config.task.input_shape) == LogMel(**settings).shape
+
+
+def test_a_setting_of_ones_own_goes_before_the_front_ends(configure) -> None:
+    loader = build_loader(
+        configure("task=speech_commands", "task.front_end=mel32", "task.loader.highest_hz=4000")
+    )
+    assert (loader.bands, loader.highest_hz) == (32, 4000)
+
+
+def test_mel32_is_loaded_in_its_own_shape_and_kept_apart_in_the_cache(
+    data: Path, tmp_path: Path
+) -> None:
+    cache, settings = tmp_path / "cache", asdict(MEL32)
+    first = [load(data, cache), load(data, cache, **settings)]
+    assert [task.input_shape for task in first] == [(1, 40, 98), (1, 32, 32)]
+    assert first[1].train.inputs.dtype == torch.float16
+    assert len(list(cache.iterdir())) == 2
+    again = [load(data, cache), load(data, cache, **settings)]
+    assert [task.fingerprint for task in again] == [task.fingerprint for task in first]
+    assert again[0].fingerprint != again[1].fingerprint
+
+
+def test_the_cache_tells_centred_windows_apart_that_give_the_same_shape(
+    data: Path, tmp_path: Path
+) -> None:
+    for centred in (False, True):
+        load(data, tmp_path / "cache", window_ms=10.0, hop_ms=300.0, bands=4, centred=centred)
+    assert len(list((tmp_path / "cache").iterdir())) == 2

@@ -1,6 +1,7 @@
 """The log-mel front end against a plain reference, and recordings that cannot be taken."""
 
 import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.speech_files import RATE, encode_sound, noise
+from titan_repro.compat import import_torchaudio
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.tasks.audio_front_end import LogMel, decode
 
 SECOND = np.arange(RATE) / RATE
+MEL32 = LogMel(bands=32, window_ms=128, hop_ms=32, highest_hz=8000, centred=True)
 
 
 def mel(hertz: float | np.ndarray) -> float | np.ndarray:
@@ -29,8 +32,11 @@ def reference(samples: np.ndarray, front_end: LogMel) -> np.ndarray:
     bins = np.arange(front_end.window // 2 + 1) * RATE / front_end.window
     edges = 700 * (10 ** (corners(front_end) / 2595) - 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(front_end.window) / front_end.window)
+    if front_end.centred:  # mirrored about the first and the last sample, which come once
+        half = front_end.window // 2
+        samples = np.concatenate([samples[half:0:-1], samples, samples[-2 : -half - 2 : -1]])
     columns = []
-    for start in range(0, RATE - front_end.window + 1, front_end.hop):
+    for start in range(0, len(samples) - front_end.window + 1, front_end.hop):
         power = np.abs(np.fft.rfft(samples[start : start + front_end.window] * hann)) ** 2
         column = []
         for low, centre, high in zip(edges, edges[1:], edges[2:], strict=False):
@@ -42,7 +48,12 @@ def reference(samples: np.ndarray, front_end: LogMel) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "front_end",
-    [LogMel(), LogMel(bands=20, window_ms=25, hop_ms=20, lowest_hz=125, highest_hz=7500)],
+    [
+        LogMel(),
+        LogMel(bands=20, window_ms=25, hop_ms=20, lowest_hz=125, highest_hz=7500),
+        MEL32,
+        LogMel(window_ms=25, centred=True),
+    ],
 )
 def test_equals_a_plain_reference(front_end: LogMel) -> None:
     samples = noise(0).astype(np.float32) / 32768
@@ -50,6 +61,26 @@ def test_equals_a_plain_reference(front_end: LogMel) -> None:
     assert spectrogram.dtype == torch.float16
     assert spectrogram.shape == (1, *front_end.shape)
     np.testing.assert_allclose(spectrogram[0, 0].float(), reference(samples, front_end), atol=0.01)
+
+
+def test_mel32_is_torchaudios_spectrogram_with_the_sizes_of_delta() -> None:
+    waveforms = torch.from_numpy(np.stack([noise(0), noise(1)]) / 32768).float()
+    transforms = import_torchaudio("torchaudio.transforms")
+    mel = transforms.MelSpectrogram(16_000, 2048, hop_length=512, n_mels=32)  # 0 to 8000 Hz
+    expected = (mel(waveforms) + 1e-6).log().unsqueeze(1)
+    assert expected.shape == (2, 1, 32, 32)
+    assert torch.equal(MEL32.transform()(waveforms), expected.half())
+
+
+def test_centred_windows_begin_and_end_with_the_second() -> None:
+    """A click at either end is loudest in the first or the last frame, uncentred or not at all."""
+    clicks = torch.zeros(2, RATE)
+    clicks[0, 1] = clicks[1, -2] = 1
+    centred = MEL32.transform()(clicks)[:, 0].float().mean(1)  # (2, frames)
+    assert centred.argmax(1).tolist() == [0, 31]
+    uncentred = replace(MEL32, centred=False)
+    assert uncentred.shape == (1, 32, 28)
+    assert uncentred.transform()(clicks)[:, 0].float().mean(1).max() < centred.max() - 5
 
 
 @pytest.mark.parametrize("hertz", [110, 440, 1000, 2500, 3700])
@@ -92,6 +123,10 @@ def test_a_recording_does_not_depend_on_its_neighbours() -> None:
         ({"window_ms": 25}, (1, 40, 98)),
         ({"window_ms": 1000, "bands": 64}, (1, 64, 1)),
         ({"hop_ms": 20.0}, (1, 40, 49)),
+        ({"centred": True}, (1, 40, 101)),
+        ({"centred": True, "window_ms": 1000, "hop_ms": 1000}, (1, 40, 2)),
+        ({"centred": True, "window_ms": 25.0625}, (1, 40, 100)),
+        (asdict(MEL32), (1, 32, 32)),
     ],
 )
 def test_shape_is_announced(settings: dict[str, float], shape: tuple[int, ...]) -> None:
@@ -114,6 +149,8 @@ def test_shape_is_announced(settings: dict[str, float], shape: tuple[int, ...]) 
         ({"lowest_hz": 4000}, "lowest_hz"),
         ({"highest_hz": 8001}, "highest_hz"),
         ({"highest_hz": True}, "highest_hz"),
+        ({"centred": 1}, "centred"),
+        ({"centred": "yes"}, "centred"),
         ({"floor": 0}, "floor"),
         ({"floor": math.inf}, "floor"),
     ],

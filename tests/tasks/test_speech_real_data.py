@@ -10,6 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from titan_repro.conf_path import conf_dir
+from titan_repro.experiments.build import build_loader
 from titan_repro.tasks.labels import counts
 from titan_repro.tasks.speech_commands import SpeechCommands
 from titan_repro.tasks.speech_spectrograms import SpeechSpectrograms
@@ -73,6 +74,21 @@ def test_recordings_have_the_published_counts() -> None:
     loader = SpeechCommands(TEN)
     found = loader.count(loader.locate(DATA))
     assert found.sum().to_dict() == {"train": 3_046, "test": 907}
+
+
+@needs(AUDIO)
+def test_mel32_of_real_recordings(configure, tmp_path: Path) -> None:
+    """Standardised by band it is what a network can take: finite, and speech stands out."""
+    first_rows(AUDIO, tmp_path / AUDIO.name, 150)
+    config = configure("task=speech_commands_10", "task.front_end=mel32")
+    loader = build_loader(config)
+    task = loader.load(loader.locate(tmp_path), None)
+    assert task.input_shape == tuple(config.task.input_shape) == (1, 32, 32)
+    inputs = task.normalise(task.train.inputs)
+    assert torch.isfinite(inputs).all()
+    assert abs(float(inputs.mean())) < 0.01
+    over_time = inputs.mean(dim=(0, 1, 2))  # (frames,): words stand in the middle of the second
+    assert over_time[10:22].mean() > over_time[[0, 1, 2, -3, -2, -1]].mean() + 0.5
 
 
 @needs(AUDIO)

@@ -14,7 +14,19 @@ import pandas as pd
 
 from titan_repro.reporting.load import Runs
 
-SELECTOR_ORDER = ("rs", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "titan_literal", "titan")
+SELECTOR_ORDER = (
+    "rs",
+    "stratified",
+    "is",
+    "ll",
+    "hl",
+    "ce",
+    "ocs",
+    "camel",
+    "cis",
+    "titan_literal",
+    "titan",
+)
 
 
 @dataclass(frozen=True)

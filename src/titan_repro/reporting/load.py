@@ -87,6 +87,8 @@ def _tells_settings_apart(column: str) -> bool:
     if not column.startswith("config."):
         return False
     key = column.removeprefix("config.")
+    if key == "task.front_end":
+        return True
     group, _, part = key.rpartition(".")
     if group == "":
         return key in SETTING_KEYS

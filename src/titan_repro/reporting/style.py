@@ -5,6 +5,7 @@ from typing import Any
 
 COLOURS: Mapping[str, str] = {
     "rs": "#4d4d4d",
+    "stratified": "#4cc9f0",
     "is": "#1b7f79",
     "ll": "#8c6bb1",
     "hl": "#c994c7",

@@ -46,7 +46,8 @@ class SpeechCommands:
     validation: where the official validation part goes, "drop", "train" or "test". Dropped by
         default, so that training and test parts are the official ones.
     version: "v0.02", "v0.01" or "any", the first found of v0.02, v0.01 and the parquet files.
-    bands, window_ms, hop_ms, lowest_hz, highest_hz, floor: the spectrogram, as in `LogMel`.
+    bands, window_ms, hop_ms, lowest_hz, highest_hz, floor, centred: the spectrogram, as in
+        `LogMel`.
 
     Owners are the speakers' hexadecimal numbers. Read are the official folder, as torchaudio
     downloads it, and parquet files with columns `audio` (WAV or FLAC), `label` and `speaker_id`.
@@ -65,6 +66,7 @@ class SpeechCommands:
     lowest_hz: float = LogMel.lowest_hz
     highest_hz: float = LogMel.highest_hz
     floor: float = LogMel.floor
+    centred: bool = LogMel.centred
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", check_words(self.words))
@@ -130,7 +132,13 @@ class SpeechCommands:
 
     def _front_end(self) -> LogMel:
         return LogMel(
-            self.bands, self.window_ms, self.hop_ms, self.lowest_hz, self.highest_hz, self.floor
+            self.bands,
+            self.window_ms,
+            self.hop_ms,
+            self.lowest_hz,
+            self.highest_hz,
+            self.floor,
+            self.centred,
         )
 
     def _list(self, source: Source) -> dict[str, Recordings]:
