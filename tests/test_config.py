@@ -213,6 +213,8 @@ def test_identity_leaves_out_what_cannot_change_a_result(configure):
 
     same = facts()
     for override in (
+        "rounds=7",
+        "budget=paper",
         "paths.data=elsewhere",
         "paths.runs=there",
         "checkpoint_seconds=1",
@@ -227,20 +229,20 @@ def test_identity_leaves_out_what_cannot_change_a_result(configure):
 
 
 def test_run_folders_of_before_keep_their_names(configure):
-    """Titan's and random selection's runs on the default task, as they were named at first."""
+    """Titan's and random selection's runs on the default task, as the campaign's are named."""
     titan = identity(configure("selector=titan"), "bundled", scoring=True)
     random = identity(configure("selector=rs"), "bundled", scoring=False)
-    assert (run_id(titan), run_id(random)) == ("31207985f1cf", "02c41b0fb72d")
+    assert (run_id(titan), run_id(random)) == ("e3e9b45689af", "ea9b89e6e788")
 
 
 @pytest.mark.parametrize(
     "override",
     [
         "seed=1",
-        "rounds=7",
         "batch_size=5",
         "stream.velocity=50",
         "learning_rate=0.3",
+        "learning_rate_floor=0.1",
         "filter.budget=20",
         "filter.blocks=2",
         "filter.decay=0.9",

@@ -68,7 +68,7 @@ def on_meta(builder: Builder, input_shape: tuple[int, ...], classes: int = 10, *
         (squeezenet, (3, 32, 32), 10, "batch", 730_570, 9),
         (resnet50, (3, 32, 32), 10, "batch", 23_520_842, 17),
         (resnet34, (1, 40, 98), 20, "batch", 21_288_660, 17),
-        (mlp, (900,), 5, "none", 200_805, 2),
+        (mlp, (900,), 5, "none", 90_605, 1),
         (small_cnn, (1, 8, 8), 10, "none", 56_394, 3),
         (small_cnn, (3, 32, 32), 10, "none", 56_970, 3),
     ],

@@ -72,14 +72,16 @@ def run_folders(runs: Path) -> list[Path]:
 def result(folder: Path) -> dict[str, object]:
     """Return all of a finished run's results but for measured times."""
     run_folder = RunFolder(folder)
-    summary = run_folder.completed()
+    summary = run_folder.completed(0)
     assert summary is not None
     rounds = run_folder.rounds()
     seconds = [name for name in rounds.columns if name.startswith("seconds_")]
+    milestones = [{**m, "train_seconds": None} for m in summary["milestones"]]
     keys = ("status", "run_id", "rounds_done", "weights_sha256", "final_accuracy", "final_loss")
     return {
         "rounds": rounds.drop(columns=seconds).map(str).to_dict("list"),
         "curve": run_folder.evaluations().drop(columns="train_seconds").to_dict("list"),
+        "milestones": milestones,
         "files": sorted(path.name for path in folder.iterdir()),
         **{key: summary[key] for key in keys},
     }

@@ -137,7 +137,7 @@ def test_a_signal_in_the_last_round_is_passed_on_though_the_run_finishes(configu
         run(configure(*TINY, "selector=rs"), observers=[ask_to_stop(12, number)])
     assert caught.value.signal is number
     assert caught.value.outcome.summary["status"] == "finished"
-    assert RunFolder(caught.value.outcome.folder).completed() is not None
+    assert RunFolder(caught.value.outcome.folder).completed(12) is not None
 
 
 def test_a_finished_run_is_not_touched_and_its_data_are_not_loaded(configure, monkeypatch):

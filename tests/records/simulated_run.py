@@ -5,6 +5,7 @@ functions that `Process` starts live here because a child imports its target by 
 """
 
 import itertools
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -114,6 +115,7 @@ def simulate(
             if run.next_round % checkpoint_every == 0:
                 run.save_checkpoint({"weights": weights})
                 tell("checkpoint")
+        run.save_checkpoint({"weights": weights})
         digest = weights_sha256({"weights": weights})
         return run.finish(summary(rounds=rounds, weights_sha256=digest))
 
@@ -121,7 +123,11 @@ def simulate(
 def contents(path: Path) -> dict[str, bytes]:
     """Return all files of a complete folder but provenance.json, which tells of resumptions."""
     assert {file.name for file in path.iterdir()} == COMPLETE
-    return {name: (path / name).read_bytes() for name in COMPLETE - {"provenance.json"}}
+    RunFolder(path).verify()
+    found = {name: (path / name).read_bytes() for name in COMPLETE - {"provenance.json"}}
+    told = json.loads(found["summary.json"])
+    told["files"].pop("provenance.json")
+    return {**found, "summary.json": json.dumps(told).encode()}
 
 
 def skip_fsync() -> None:

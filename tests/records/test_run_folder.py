@@ -16,7 +16,7 @@ from titan_repro.records import checkpoint, round_parts
 from titan_repro.records.evaluations import Evaluation
 from titan_repro.records.round_record import SCHEMA
 from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.run_writer import RunWriter
+from titan_repro.records.run_writer import CHECKED, RunWriter
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,11 @@ def committed_rounds(path: Path) -> int:
 # --- a run that nothing happens to
 
 
-def test_complete_run_leaves_exactly_the_five_files_with_every_round(tmp_path: Path) -> None:
+def test_complete_run_leaves_exactly_its_files_with_every_round(tmp_path: Path) -> None:
     result = simulate(tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     assert {file.name for file in folder.path.iterdir()} == simulated_run.COMPLETE
-    assert folder.summary() == folder.completed() == result
+    assert folder.summary() == folder.completed(7) == result
     rounds = folder.rounds()
     assert list(rounds["round"]) == list(range(7))
     assert list(rounds.columns) == SCHEMA.names
@@ -68,11 +68,13 @@ def test_starting_a_complete_run_again_changes_nothing(tmp_path: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
 
 
-def test_start_refuses_a_complete_run(tmp_path: Path) -> None:
-    simulate(tmp_path)
-    with RunFolder(tmp_path).claim() as run, pytest.raises(RuntimeError, match="completed"):
+def test_a_run_that_has_diverged_cannot_be_started_again(tmp_path: Path) -> None:
+    with RunFolder(tmp_path).claim() as run:
         run.start("", provenance())
-    assert len(RunFolder(tmp_path).evaluations()) == 3
+        run.append(record(0, loss=float("nan")))
+        run.finish(summary("diverged", rounds=1, final_accuracy=None))
+    with RunFolder(tmp_path).claim() as run, pytest.raises(RuntimeError, match="diverged"):
+        run.start("", provenance())
 
 
 def test_diverged_run_is_complete_and_keeps_its_rounds(tmp_path: Path) -> None:
@@ -81,7 +83,11 @@ def test_diverged_run_is_complete_and_keeps_its_rounds(tmp_path: Path) -> None:
         run.append(record(0, loss=float("nan")))
         run.finish(summary("diverged", rounds=1, final_accuracy=None))
     folder = RunFolder(tmp_path)
-    assert folder.completed() == summary("diverged", rounds=1, final_accuracy=None)
+    told = folder.completed(100)
+    assert told is not None
+    assert set(told.pop("files")) == set(CHECKED)
+    assert told == summary("diverged", rounds=1, final_accuracy=None)
+    assert not (tmp_path / "checkpoint.pt").exists()
     assert folder.rounds()["loss"].isna().all()
     assert len(folder.evaluations()) == 0
 
@@ -122,13 +128,13 @@ def test_rounds_and_curves_of_a_running_run_can_be_read(tmp_path: Path) -> None:
         assert list(folder.rounds()["round"]) == [0]
         assert list(folder.evaluations()["loss"]) == [2.0]
         assert folder.summary() is None
-        assert folder.completed() is None
+        assert folder.completed(1) is None
 
 
 def test_a_folder_that_is_not_there_has_no_summary_and_no_rounds(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "absent")
     assert folder.summary() is None
-    assert folder.completed() is None
+    assert folder.completed(1) is None
     assert isinstance(folder.rounds(), pd.DataFrame)
     assert len(folder.rounds()) == 0
 
@@ -141,7 +147,7 @@ def test_interrupted_run_goes_on_and_equals_an_uninterrupted_one(tmp_path: Path)
     path = tmp_path / "run"
     for stop_at in (0, 2, 5):
         simulate(path, stop_at=stop_at)
-        assert RunFolder(path).completed() is None
+        assert RunFolder(path).completed(7) is None
         assert RunFolder(path).summary() == summary("interrupted", rounds=stop_at)
         assert len(RunFolder(path).rounds()) == stop_at
     simulate(path)
@@ -181,7 +187,7 @@ def test_rounds_before_the_first_checkpoint_are_forgotten(tmp_path: Path) -> Non
 def test_provenance_tells_of_every_start(tmp_path: Path) -> None:
     simulate(interrupted(tmp_path))
     told = RunFolder(tmp_path).provenance()
-    assert told == {**provenance(), "resumed": [provenance()]}
+    assert told == {**provenance(), "resumed": [{**provenance(), "next_round": 5}]}
 
 
 def test_a_run_is_not_continued_on_other_data(tmp_path: Path) -> None:
@@ -253,16 +259,15 @@ def test_vanishing_before_any_single_change_to_the_disk(tmp_path: Path) -> None:
 def test_a_result_is_whole_whatever_the_ending_left_behind(tmp_path: Path) -> None:
     simulate(tmp_path)
     expected = contents(tmp_path)
-    (tmp_path / "checkpoint.pt").write_bytes(b"old")
     (tmp_path / "rounds").mkdir()
     (tmp_path / "rounds" / "00000003.parquet").write_bytes(b"half removed")
     assert len(RunFolder(tmp_path).rounds()) == 7
     with RunFolder(tmp_path).claim():
-        (tmp_path / "checkpoint.pt").write_bytes(b"old")
-        assert RunFolder(tmp_path).completed() is not None  # busy: the result is told all the same
-        (tmp_path / "checkpoint.pt").unlink()
-    (tmp_path / "checkpoint.pt").write_bytes(b"old")
-    assert RunFolder(tmp_path).completed() is not None
+        (tmp_path / "rounds").mkdir()
+        assert RunFolder(tmp_path).completed(7) is not None  # busy: the result is told all the same
+        (tmp_path / "rounds").rmdir()
+    (tmp_path / "rounds").mkdir()
+    assert RunFolder(tmp_path).completed(7) is not None
     assert contents(tmp_path) == expected
 
 
@@ -415,7 +420,7 @@ def test_damaged_rounds_are_noticed_before_the_run_is_called_finished(tmp_path: 
         damage_values(tmp_path / "rounds" / "00000000.parquet")
         with pytest.raises(RunFolderError, match=r"rounds/00000000\.parquet: damaged"):
             run.finish(summary(rounds=5))
-    assert RunFolder(tmp_path).completed() is None
+    assert RunFolder(tmp_path).completed(5) is None
 
 
 @pytest.mark.parametrize("content", ["", "round,loss\n1,2\n", "damage", b"\xff\xfe"])

@@ -185,10 +185,10 @@ class _Loop:
                 observer.begin(self.folder.path, self.progress.rounds_done, self.config.rounds)
             try:
                 self._rounds(stop)
+                outcome = self._finish() if self._complete() else self._interrupt()
             finally:
                 for observer in self.observers:
                     observer.end()
-            outcome = self._finish() if self._complete() else self._interrupt()
         if stop.requested:  # said also of a run that was just finished: a sweep is to stop, too
             raise InterruptedRun(outcome, stop.signal or signal.SIGINT)
         return outcome
