@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from titan_repro.analysis.comparison import markdown
 from titan_repro.cli.catalogue import make_loader, task_names
 from titan_repro.config import PathsConfig
 from titan_repro.errors import DataError
-from titan_repro.reporting.comparison import markdown
 
 
 def load(name: str, cache: Path) -> dict[str, float]:

@@ -20,9 +20,9 @@ from omegaconf import DictConfig
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema
 from titan_repro.errors import UserError
-from titan_repro.experiments.build import build_loader, build_network, load_task
-from titan_repro.experiments.run import run
 from titan_repro.pipeline.round import Round
+from titan_repro.runs.build import build_loader, build_network, load_task
+from titan_repro.runs.run import run
 from titan_repro.tasks.base import locate
 from titan_repro.training import Evaluation
 

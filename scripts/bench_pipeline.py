@@ -22,11 +22,11 @@ from omegaconf import DictConfig
 
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema
-from titan_repro.devices.profile import prepare
+from titan_repro.costs.measure import check_measurable
+from titan_repro.costs.rounds import SideBySide, run_side_by_side
+from titan_repro.devices.process import prepare
 from titan_repro.errors import UserError
-from titan_repro.experiments.build import build_crew, build_loader, load_task
-from titan_repro.experiments.costs import check_measurable
-from titan_repro.experiments.side_by_side import SideBySide, run_side_by_side
+from titan_repro.runs.build import build_crew, build_loader, load_task
 from titan_repro.tasks.base import locate
 
 TASKS = {

@@ -5,8 +5,8 @@
 Draws every measurement of `titan-run experiment=fig6` below RUNS and prints the tables.
 """
 
-from titan_repro.reporting.fig6 import figure6
-from titan_repro.reporting.script import figure_script
+from titan_repro.figures.fig6 import figure6
+from titan_repro.figures.script import figure_script
 
 if __name__ == "__main__":
     figure_script("fig6", __doc__ or "", figure6)

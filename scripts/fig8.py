@@ -7,8 +7,8 @@ modelled for device=jetson_nano.
 """
 
 from titan_repro.cli.report import replay_on
-from titan_repro.reporting.fig8 import figure8
-from titan_repro.reporting.script import figure_script
+from titan_repro.figures.fig8 import figure8
+from titan_repro.figures.script import figure_script
 
 if __name__ == "__main__":
     figure_script(

@@ -8,8 +8,8 @@ number of candidates.
 """
 
 from titan_repro.cli.report import replay_on
-from titan_repro.reporting.fig9 import figure9
-from titan_repro.reporting.script import figure_script
+from titan_repro.figures.fig9 import figure9
+from titan_repro.figures.script import figure_script
 
 if __name__ == "__main__":
     figure_script(

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import RULES, identity, validate
 from titan_repro.errors import ConfigurationError
-from titan_repro.experiments.build import build_network, build_selector
 from titan_repro.records.identity import run_id
+from titan_repro.runs.build import build_network, build_selector
 
 BAD_VALUES = [
     ("seed=-1", "seed", "-1"),

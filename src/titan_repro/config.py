@@ -2,7 +2,7 @@
 
 Hydra composes `RunConfig` from conf/ and the command line. `validate` checks every value's range
 and every combination that needs nothing but the configuration to be seen impossible; what depends
-on the network (its input, its blocks) is checked by `titan_repro.experiments.build`.
+on the network (its input, its blocks) is checked by `titan_repro.runs.build`.
 """
 
 import math

@@ -68,7 +68,7 @@ def test_a_mistake_in_the_program_keeps_its_traceback(monkeypatch, tmp_path):
     def fail(*_):
         raise ValueError("a mistake")
 
-    monkeypatch.setattr("titan_repro.experiments.run.run", fail)
+    monkeypatch.setattr("titan_repro.runs.run.run", fail)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="a mistake"):
         call("rounds=1")

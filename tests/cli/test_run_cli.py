@@ -18,8 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from titan_repro.cli import run_summary
 from titan_repro.cli.progress import ProgressBar
-from titan_repro.experiments import run as run_module
 from titan_repro.records.run_folder import RunFolder
+from titan_repro.runs import run as run_module
 
 
 @pytest.fixture(autouse=True)

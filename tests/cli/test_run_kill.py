@@ -12,8 +12,8 @@ import yaml
 from commands import call, finish, result, run_folders, start, wait_until
 from omegaconf import DictConfig, OmegaConf
 
-from titan_repro.experiments.run import run
 from titan_repro.records import checkpoint
+from titan_repro.runs.run import run
 
 REMEMBERING = ("selector=titan", "model.norm=batch", "class_importance=ema")
 """Everything that a run can carry from round to round: statistics, memory, a batch in flight."""
@@ -23,7 +23,7 @@ LONGER = ("rounds=200", "evaluate_every=30", "evaluation_samples=50", *REMEMBERI
 
 processes = get_context("forkserver")
 processes.set_forkserver_preload(
-    ["titan_repro.experiments.run", "sklearn.datasets", "torch._dynamo"]  # what takes seconds
+    ["titan_repro.runs.run", "sklearn.datasets", "torch._dynamo"]  # what takes seconds
 )
 
 

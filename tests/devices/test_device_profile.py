@@ -7,11 +7,11 @@ import re
 import pytest
 import torch
 
+from titan_repro.boards.board import read_board
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import identity, plain, validate
-from titan_repro.devices import profile
-from titan_repro.devices.board import read_board
-from titan_repro.devices.profile import check_cores, place, prepare
+from titan_repro.devices import process as profile
+from titan_repro.devices.process import check_cores, place, prepare
 from titan_repro.errors import ConfigurationError
 from titan_repro.records.identity import run_id
 

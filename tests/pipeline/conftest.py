@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from titan_repro.experiments.build import (
+from titan_repro.pipeline.crew import Crew
+from titan_repro.pipeline.handover import share_task
+from titan_repro.pipeline.inline import InlineExecutor
+from titan_repro.runs.build import (
     build_executor,
     build_loader,
     build_network,
@@ -12,10 +15,7 @@ from titan_repro.experiments.build import (
     build_trainer,
     load_task,
 )
-from titan_repro.experiments.candidate_budget import build_budget
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.handover import share_task
-from titan_repro.pipeline.inline import InlineExecutor
+from titan_repro.runs.candidate_budget import build_budget
 from titan_repro.tasks.base import Split, Task
 
 

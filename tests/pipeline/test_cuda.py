@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 import torch
 
-from titan_repro.experiments.build import (
+from titan_repro.pipeline import inline
+from titan_repro.pipeline.round import to_host
+from titan_repro.runs.build import (
     build_executor,
     build_loader,
     build_network,
     build_selector,
     load_task,
 )
-from titan_repro.experiments.run import run
-from titan_repro.pipeline import inline
-from titan_repro.pipeline.round import to_host
+from titan_repro.runs.run import run
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a GPU that this PyTorch can use (CUDA)"

@@ -11,18 +11,18 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from fake_cuda import OneDeviceError, backward_to, fake_cuda
-from titan_repro.experiments.build import (
-    build_network,
-    build_selector,
-    build_stream,
-    build_trainer,
-)
 from titan_repro.pipeline import inline, processes, shared, shared_network
 from titan_repro.pipeline.inline import InlineExecutor
 from titan_repro.pipeline.processes import ProcessesExecutor
 from titan_repro.pipeline.round import Trained, to_host
 from titan_repro.pipeline.shared import HOST
 from titan_repro.pipeline.stages import Facts, FilterStage, SelectionStage
+from titan_repro.runs.build import (
+    build_network,
+    build_selector,
+    build_stream,
+    build_trainer,
+)
 from titan_repro.selection import class_statistics
 from titan_repro.streams.noise import FeatureNoise
 from titan_repro.tasks.base import Split, Task

@@ -14,12 +14,10 @@ import torch
 from torch import nn
 
 from pipeline.comparing import assert_same, facts, through_a_file
-from titan_repro.devices import profile
-from titan_repro.devices.profile import Placement
+from titan_repro.costs.measure import check_measurable
+from titan_repro.devices import process as profile
+from titan_repro.devices.process import Placement
 from titan_repro.errors import ConfigurationError, PipelineError
-from titan_repro.experiments import build
-from titan_repro.experiments.costs import check_measurable
-from titan_repro.experiments.run import InterruptedRun, run
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.pipeline.crew import Crew
@@ -27,6 +25,8 @@ from titan_repro.pipeline.network_copy import NetworkCopy
 from titan_repro.pipeline.shared import HOST, area_of
 from titan_repro.pipeline.shared_network import SharedNetwork
 from titan_repro.records.digest import weights_sha256
+from titan_repro.runs import build
+from titan_repro.runs.run import InterruptedRun, run
 
 ELSEWHERE = torch.device("cpu", 0)
 HERE = Placement(HOST, HOST)

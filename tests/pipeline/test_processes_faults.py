@@ -16,7 +16,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from titan_repro.errors import PipelineError
-from titan_repro.experiments.run import run
+from titan_repro.runs.run import run
 
 RUN = ("executor=processes", "device.cores=null", "checkpoint_seconds=0.02")
 MEASURED = ["round", "loss", "trained_indices", "trained_weights", "trained_probabilities"]

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from titan_repro.config import register_schema
 from titan_repro.errors import ConfigurationError
-from titan_repro.experiments.build import construct
+from titan_repro.runs.build import construct
 from titan_repro.selection.base import Needs
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.importance import ImportanceSampling

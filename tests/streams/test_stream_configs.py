@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from titan_repro.experiments.build import construct
+from titan_repro.runs.build import construct
 from titan_repro.streams.clean import CleanStream
 from titan_repro.streams.mixture import MixtureStream
 from titan_repro.streams.noise import FeatureNoise, LabelNoise

@@ -20,7 +20,7 @@ from tasks.speech_files import (
     write_shard,
 )
 from titan_repro.errors import ConfigurationError, DataError
-from titan_repro.experiments.build import build_loader
+from titan_repro.runs.build import build_loader
 from titan_repro.tasks import speech_commands
 from titan_repro.tasks.audio_front_end import LogMel
 from titan_repro.tasks.base import Task

@@ -152,7 +152,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.reporting.samples import check_format, plot_samples
+    from titan_repro.figures.samples import check_format, plot_samples
     from titan_repro.tasks.base import locate
 
     output = options.output or Path(f"{options.task}.png")

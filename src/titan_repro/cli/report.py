@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from titan_repro.errors import ConfigurationError, UserError
 
 if TYPE_CHECKING:
-    from titan_repro.devices.round_work import RoundCounter
-    from titan_repro.reporting.replay import Device, Replay
+    from titan_repro.analysis.replay import Device, Replay
+    from titan_repro.boards.round_work import RoundCounter
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,10 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from titan_repro.reporting.comparison import comparison_report
-    from titan_repro.reporting.curves import plot_comparison
-    from titan_repro.reporting.load import load_runs
-    from titan_repro.reporting.pictures import check_format
+    from titan_repro.analysis.comparison import comparison_report
+    from titan_repro.analysis.load import load_runs
+    from titan_repro.figures.curves import plot_comparison
+    from titan_repro.figures.pictures import check_format
 
     if options.figure is not None:
         check_format(options.figure)
@@ -79,15 +79,15 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _table1(options: argparse.Namespace) -> None:
-    from titan_repro.reporting.load import load_runs
-    from titan_repro.reporting.table1 import table1
+    from titan_repro.analysis.load import load_runs
+    from titan_repro.figures.table1 import table1
 
     print(table1(load_runs(options.runs, budget=options.budget)))
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from titan_repro.reporting.load import load_runs
-    from titan_repro.reporting.replay_table import replay_report
+    from titan_repro.analysis.load import load_runs
+    from titan_repro.figures.replay import replay_report
 
     named = [] if options.device is None else [f"device={options.device}"]
     device = _device([*named, *options.overrides])
@@ -96,14 +96,14 @@ def _replay(options: argparse.Namespace) -> None:
 
 def replay_on(*overrides: str) -> "Replay":
     """Return what replays runs on the device that overrides such as "device=jetson_nano" name."""
-    from titan_repro.reporting.replay import Replay
+    from titan_repro.analysis.replay import Replay
 
     return Replay(_device(list(overrides)), _count_rounds)
 
 
 def _calibration(options: argparse.Namespace) -> None:
-    from titan_repro.reporting.calibration_table import calibration_report
-    from titan_repro.reporting.modelled_claims import paper_224_step, paper_claims, paper_setups
+    from titan_repro.boards.paper import paper_224_step, paper_claims, paper_setups
+    from titan_repro.figures.calibration import calibration_report
 
     modelled = _profile(["device=jetson_nano"])["modelled"]
     setups, step = paper_setups(), paper_224_step()
@@ -130,8 +130,8 @@ def _profile(overrides: list[str]) -> dict[str, Any]:
 
 
 def _device(overrides: list[str]) -> "Device":
-    from titan_repro.devices.board import read_board
-    from titan_repro.reporting.replay import Device
+    from titan_repro.analysis.replay import Device
+    from titan_repro.boards.board import read_board
 
     for override in overrides:
         if not override.lstrip("+").startswith(("device=", "device.")):
@@ -148,7 +148,7 @@ def _count_rounds(config: Mapping[str, Any]) -> "RoundCounter":
     """Build the counter of a run's network and selector from its config.yaml."""
     from omegaconf import OmegaConf
 
-    from titan_repro.experiments.counter import build_counter
+    from titan_repro.runs.counter import build_counter
 
     return build_counter(OmegaConf.create(dict(config)))
 

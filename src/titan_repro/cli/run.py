@@ -100,8 +100,8 @@ def _job(config: "DictConfig") -> None:
 
 def _run(config: "DictConfig") -> None:
     from titan_repro.cli.run_summary import run_summary
-    from titan_repro.experiments.costs import is_measurement
-    from titan_repro.experiments.run import InterruptedRun, run
+    from titan_repro.costs.measure import is_measurement
+    from titan_repro.runs.run import InterruptedRun, run
 
     if is_measurement(config):
         _measure(config)
@@ -125,7 +125,7 @@ def _run(config: "DictConfig") -> None:
 def _measure(config: "DictConfig") -> None:
     """Measure costs instead of running; a terminal is told of every step."""
     from titan_repro.cli.costs_summary import costs_summary
-    from titan_repro.experiments.costs import measure_costs
+    from titan_repro.costs.measure import measure_costs
 
     def tell(step: str) -> None:
         if sys.stderr is not None and sys.stderr.isatty():

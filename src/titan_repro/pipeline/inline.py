@@ -27,8 +27,8 @@ from titan_repro.pipeline.round import (
     to_host,
     training_state,
 )
-from titan_repro.pipeline.selector import Batch, Selector
 from titan_repro.seeds import generator
+from titan_repro.selection.selector import Batch, Selector
 from titan_repro.streams.base import Arrivals, Stream
 from titan_repro.training import Trainer
 

@@ -31,11 +31,11 @@ from titan_repro.pipeline.round import (
     to_host,
     training_state,
 )
-from titan_repro.pipeline.selector import Batch, Selector
 from titan_repro.pipeline.shared import HOST, shared_copies
 from titan_repro.pipeline.shared_network import SharedNetwork
 from titan_repro.pipeline.stages import Equipment, Facts
 from titan_repro.pipeline.tray import Tray
+from titan_repro.selection.selector import Batch, Selector
 from titan_repro.streams.base import Stream
 from titan_repro.training import Trainer
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.selector import Batch, Selector
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Candidates, Needs
+from titan_repro.selection.selector import Batch, Selector
 from titan_repro.selection.uniform import UniformSampling
 from titan_repro.streams.base import Arrivals
 from titan_repro.training import Trainer

@@ -24,11 +24,11 @@ from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.anytime_scoring import score_while
 from titan_repro.pipeline.channel import Channel
 from titan_repro.pipeline.network_copy import NetworkCopy
-from titan_repro.pipeline.selector import Admitted, Selector
 from titan_repro.pipeline.shared import HOST
 from titan_repro.pipeline.tray import Layout, Tray
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Candidates
+from titan_repro.selection.selector import Admitted, Selector
 from titan_repro.streams.base import Arrivals, Stream
 
 

@@ -1,0 +1,1 @@
+"""Pure functions from run folders to numbers: no ink, no strings."""

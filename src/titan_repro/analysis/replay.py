@@ -1,0 +1,114 @@
+"""`titan-report replay`: clock, energy and time to accuracy of finished runs on another device.
+
+A run records how many samples each stage of each round touched. With the work of a sample, counted
+once for each network and selector, that is enough to say what the run would have cost elsewhere:
+nothing is trained again.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+
+from titan_repro.adaptive_config import ADAPTIVE
+from titan_repro.boards.clock import MB, Replayed, modelled
+from titan_repro.boards.cost_model import Board
+from titan_repro.boards.idle import ALWAYS, IdleTrace, read_idle
+from titan_repro.boards.round_work import RoundCounter
+from titan_repro.errors import ConfigurationError
+from titan_repro.records.run_folder import RunFolder
+
+Config = Mapping[str, Any]
+"""A run's config.yaml."""
+
+CountRounds = Callable[[Config], RoundCounter]
+"""Builds the counter of the network and selector that a configuration describes."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """The profile to replay on.
+
+    tensors, threads: where its runs are computed. board: None if its clock is the wall's.
+    """
+
+    name: str
+    tensors: str
+    threads: int
+    board: Board | None
+
+
+class Replay:
+    """Replays runs on one device, counting each network and selector once."""
+
+    def __init__(self, device: Device, count_rounds: CountRounds) -> None:
+        self.device = device
+        self._count_rounds = count_rounds
+        self._counters: dict[str, RoundCounter] = {}
+
+    def run(self, folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
+        """Replay one run. Raises ConfigurationError if the device cannot say what it costs."""
+        config = _read_config(folder)
+        if self.device.board is None:
+            _check_measured_here(self.device, config, folder)
+            return _measured(folder, summary)
+        counter, rounds = self._counter(config), folder.rounds()
+        return modelled(self.device.board, counter, rounds, config["delay"], _idle(config))
+
+    def counter(self, folder: RunFolder) -> RoundCounter:
+        """Return what counts the rounds of a run."""
+        return self._counter(_read_config(folder))
+
+    def _counter(self, config: Config) -> RoundCounter:
+        deciding = {
+            "network": config["model"]["network"],
+            "task": [config["task"]["input_shape"], config["task"]["num_classes"]],
+            "selector": config["selector"],
+            "filter": config["filter"],
+            "scoring_norm": config["scoring_norm"],
+        }
+        key = json.dumps(deciding, sort_keys=True)
+        if key not in self._counters:
+            self._counters[key] = self._count_rounds(config)
+        return self._counters[key]
+
+
+def _measured(folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
+    """Return what the run itself recorded."""
+    curve = folder.evaluations()
+    done, mean = int(summary["rounds_done"]), float(summary["seconds_per_round"])
+    known = dict(zip(curve["round"], curve["train_seconds"], strict=True))
+    known.setdefault(done, done * mean)  # a diverged run ends between evaluations
+    inline = summary["executor"] == "inline"
+    return Replayed(
+        inline_seconds=mean if inline else None,
+        pipelined_seconds=None if inline else mean,
+        seconds=np.interp(np.arange(done + 1), list(known), list(known.values())),
+        joules=None,
+        memory_bytes=MB * float(summary["peak_memory_mb"]),
+    )
+
+
+def _check_measured_here(device: Device, config: Config, folder: RunFolder) -> None:
+    found = (config["device"]["tensors"], config["device"]["threads"])
+    if found != (device.tensors, device.threads):
+        raise ConfigurationError(
+            f"device: found {device.name}, whose clock is measured, for {folder.path}, which was "
+            f"made with device={config['device']['name']}; allowed: that one, or a modelled device"
+        )
+
+
+def _idle(config: Config) -> IdleTrace:
+    """Return the idle trace of a run that adapted to it; others knew of none."""
+    coarse_filter = config["selector"]["filter"]
+    if coarse_filter is None or coarse_filter.get("budget") != ADAPTIVE:
+        return ALWAYS
+    return read_idle(config["idle"]["trace"])
+
+
+def _read_config(folder: RunFolder) -> Config:
+    config: Config = yaml.safe_load((folder.path / "config.yaml").read_text(encoding="utf-8"))
+    return config

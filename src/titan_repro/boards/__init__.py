@@ -1,0 +1,1 @@
+"""Boards that need not be here: work, time, memory and energy, modelled."""

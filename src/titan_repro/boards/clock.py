@@ -1,0 +1,127 @@
+"""Rounds of recorded sizes on a board that is not here: their clock, energy and memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from titan_repro.boards.cost_model import (
+    Board,
+    RoundCost,
+    inline_cost,
+    pipelined_cost,
+    synchronisation_work,
+)
+from titan_repro.boards.idle import ALWAYS, IdleTrace
+from titan_repro.boards.memory import Memory, round_memory
+from titan_repro.boards.round_work import RoundCounter, RoundSize, RoundWork
+
+MB = 1e6
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One run on another clock.
+
+    inline_seconds, pipelined_seconds: mean time of a round; None where the run or the device has
+        no such way of running.
+    seconds: (rounds + 1,) time after each number of rounds, the way this run is meant to run:
+        pipelined with a delay of one round, else inline.
+    joules: (rounds + 1,) energy likewise, None where it was not measured.
+    memory_bytes: of tensors where it is modelled, resident of the process where measured.
+    """
+
+    inline_seconds: float | None
+    pipelined_seconds: float | None
+    seconds: np.ndarray
+    joules: np.ndarray | None
+    memory_bytes: float
+
+
+def modelled(
+    board: Board,
+    counter: RoundCounter,
+    rounds: pd.DataFrame,
+    delay: int,
+    idle: IdleTrace = ALWAYS,
+) -> Replayed:
+    """Return what recorded rounds cost on a board.
+
+    rounds: at least one row of rounds.parquet, in order.
+    delay: of the run; with 0 there is no pipeline.
+    idle: of the run; others leave so much of a processor that selects beside training.
+    """
+    columns = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
+    sizes, kind = np.unique(rounds[columns].to_numpy(), axis=0, return_inverse=True)  # (k, 4), (T,)
+    shapes = [RoundSize(*(int(number) for number in row)) for row in sizes]
+    inline = [inline_round(board, counter, size) for size in shapes]
+    pipelined = [pipelined_round(board, counter, size) for size in shapes]
+    kind = kind.reshape(-1)
+    chosen = pipelined if delay else inline
+    seconds = _seconds(chosen)[kind]
+    joules = np.array([cost.joules for cost in chosen])[kind]
+    if delay and board.train != board.select:
+        waits = _waits([chosen[k] for k in kind], idle)
+        seconds, joules = seconds + waits, joules + board.idle_watts * waits
+    return Replayed(
+        inline_seconds=float(_seconds(inline)[kind].mean()),
+        pipelined_seconds=float(seconds.mean()) if delay else None,
+        seconds=_running(seconds),
+        joules=_running(joules),
+        memory_bytes=max(
+            board_memory(board, counter, size, pipelined=bool(delay)).total for size in shapes
+        ),
+    )
+
+
+def inline_round(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
+    """Return the cost of a round with its stages in sequence."""
+    return inline_cost(board, _work(board, counter, size))
+
+
+def pipelined_round(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
+    """Return the cost of a round that selects beside training."""
+    weights = [p.numel() * p.element_size() for p in counter.network.parameters()]
+    copying = synchronisation_work(board, sum(weights), len(weights))
+    return pipelined_cost(board, _work(board, counter, size), copying)
+
+
+def board_memory(
+    board: Board, counter: RoundCounter, size: RoundSize, *, pipelined: bool
+) -> Memory:
+    """Return the memory of a round, by purpose."""
+    return round_memory(
+        counter,
+        size,
+        filter_at_once=board.filter_at_once,
+        score_at_once=board.score_at_once,
+        separate=pipelined and board.train != board.select,
+    )
+
+
+def _work(board: Board, counter: RoundCounter, size: RoundSize) -> RoundWork:
+    return counter.round(
+        size, filter_at_once=board.filter_at_once, score_at_once=board.score_at_once
+    )
+
+
+def _waits(rounds: list[RoundCost], idle: IdleTrace) -> np.ndarray:
+    """Return how much longer each round is because the selection processor is not all idle, (T,).
+
+    No processor does more work for it, so the energy that it adds is that of the idle board.
+    """
+    now, waits = 0.0, np.zeros(len(rounds))
+    for t, cost in enumerate(rounds):
+        selection = idle.duration(now, cost.selection_seconds)
+        alone = max(cost.train_seconds, cost.selection_seconds)
+        waits[t] = max(cost.train_seconds, selection) - alone
+        now += cost.seconds + waits[t]
+    return waits
+
+
+def _seconds(costs: list[RoundCost]) -> np.ndarray:
+    return np.array([cost.seconds for cost in costs])
+
+
+def _running(steps: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(steps)])

@@ -1,0 +1,160 @@
+"""Costs measured side by side for one (task, model): what `experiment=fig6` does instead of a run.
+
+Leaves `<runs>/<task>/<model>/<experiment.name>/<id>/` with config.yaml, provenance.json and, once
+everything is measured, costs.json. A finished one is not measured again.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from titan_repro.config import SETTING_KEYS, identity, one_of, plain, real, validate, whole
+from titan_repro.costs.modelled import board_of
+from titan_repro.costs.record import costs_record
+from titan_repro.costs.rounds import run_side_by_side
+from titan_repro.devices.process import prepare
+from titan_repro.errors import ConfigurationError
+from titan_repro.files import remove_partials, write_atomically
+from titan_repro.records.identity import run_id
+from titan_repro.records.lock import exclusive
+from titan_repro.records.provenance import provenance
+from titan_repro.records.storage import read_json, write_json, writing
+from titan_repro.runs.build import build_crew, build_loader, build_network, load_task
+from titan_repro.tasks.base import Source, Task, locate
+
+COSTS = "costs.json"
+
+RULES = (
+    one_of("experiment.measurement", "costs"),
+    whole("experiment.rounds", 2),
+    real("experiment.latency_seconds", 0, 600),
+    whole("experiment.memory_rounds", 1),
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What costs.json says, its folder, and whether it was there before."""
+
+    folder: Path
+    costs: Mapping[str, Any]
+    already_there: bool
+
+
+def is_measurement(config: DictConfig) -> bool:
+    """Return whether a configuration asks for something to be measured instead of a run."""
+    return OmegaConf.select(config, "experiment.measurement") is not None
+
+
+def measure_costs(
+    config: DictConfig,
+    command: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda step: None,
+) -> Measured:
+    """Measure what `config` describes, or return what has been measured.
+
+    tell: is called with the name of every step that begins.
+    Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line.
+    """
+    check_measurable(config)
+    prepare(config.device.tensors, config.device.threads, config.executor.name)
+    build_network(config)
+    board_of(config)
+    starting = build_crew(config)
+    loader = build_loader(config)
+    source = locate(loader, Path(config.paths.data).expanduser())
+    name = run_id(_identity(config, source))
+    parts = (config.task.name, config.model.name, config.experiment.name, name)
+    folder = Path(config.paths.runs, *parts).expanduser()
+    if (costs := read_json(folder / COSTS)) is not None:
+        return Measured(folder, costs, already_there=True)
+    with exclusive(folder):
+        remove_partials(folder)
+        if (costs := read_json(folder / COSTS)) is not None:  # another process was faster
+            return Measured(folder, costs, already_there=True)
+        with starting as crew:
+            assert crew is not None
+            tell("loading")
+            task = load_task(config, loader, source)
+            _begin(folder, config, command, task)
+            load = os.getloadavg()[0]
+            tell("rounds side by side")
+            rounds = run_side_by_side(config, crew, task, config.experiment.rounds)
+        costs = {
+            **_about(config, task, name),
+            "load_before": load,
+            **costs_record(config, task, rounds, tell),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json(folder / COSTS, costs)
+    return Measured(folder, costs, already_there=False)
+
+
+def check_measurable(config: DictConfig) -> None:
+    """Raise ConfigurationError for what cannot be measured side by side, or not here."""
+    validate(config)
+    for rule in RULES:
+        rule.check(config)
+    if config.executor.name != "processes":
+        raise ConfigurationError(
+            f"executor: found {config.executor.name} with experiment.measurement=costs; allowed "
+            "there: processes"
+        )
+    if config.device.tensors != "cpu":
+        raise ConfigurationError(
+            f"device.tensors: found {config.device.tensors} with experiment.measurement=costs; "
+            "allowed there: cpu, as what is compared are rounds in sequence on one core and "
+            "pipelined ones on two"
+        )
+    if config.selector.filter is None or type(config.selector.filter.budget) is not int:
+        raise ConfigurationError(
+            f"selector: found {config.selector.name}, filter.budget={config.filter.budget}, with "
+            "experiment.measurement=costs; allowed there: a selector with a coarse filter of "
+            "fixed budget, such as titan"
+        )
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:
+        raise ConfigurationError(
+            f"experiment.measurement: found costs on {cores} processor core; allowed: on two or "
+            "more, as a pipelined round trains on one and selects on another"
+        )
+
+
+def _identity(config: DictConfig, source: Source) -> dict[str, Any]:
+    """Return all that the numbers depend on but the machine."""
+    facts = identity(config, source.form, scoring=True)
+    schedule = set(SETTING_KEYS) - {"batch_size"}  # of runs: nothing is trained to an end here
+    setting = {key: value for key, value in facts["setting"].items() if key not in schedule}
+    experiment = {key: value for key, value in plain(config.experiment).items() if key != "name"}
+    cores = plain(OmegaConf.select(config, "device.cores"))
+    return {**facts, "setting": setting, "experiment": experiment, "cores": cores}
+
+
+def _begin(folder: Path, config: DictConfig, command: Sequence[str], task: Task) -> None:
+    path = folder / "config.yaml"
+    with writing(path), write_atomically(path) as file:
+        file.write(OmegaConf.to_yaml(config, resolve=True).encode())
+    data = {"source": task.source, "fingerprint": task.fingerprint}
+    write_json(folder / "provenance.json", provenance(command, data))
+
+
+def _about(config: DictConfig, task: Task, name: str) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "measurement": config.experiment.measurement,
+        "id": name,
+        "task": config.task.name,
+        "model": config.model.name,
+        "data_source": task.source,
+        "data_fingerprint": task.fingerprint,
+        "velocity": config.stream.source.velocity,
+        "filter_budget": config.selector.filter.budget,
+        "filter_blocks": config.filter.blocks,
+        "batch_size": config.batch_size,
+        "board": config.experiment.board.name,
+    }

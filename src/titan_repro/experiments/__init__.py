@@ -1,1 +1,0 @@
-"""What each table and figure runs, beyond what a configuration can say."""

@@ -1,0 +1,49 @@
+"""Saving a figure, for every picture of this package."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from titan_repro.errors import ConfigurationError
+from titan_repro.figures.style import pyplot
+from titan_repro.files import write_atomically
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def check_format(path: Path) -> None:
+    """Raise ConfigurationError unless the file's ending is one that can be drawn."""
+    if path.suffix.removeprefix(".") not in FORMATS:
+        allowed = ", ".join(f".{name}" for name in FORMATS)
+        raise ConfigurationError(f"--figure: found {path}; allowed endings: {allowed}")
+
+
+def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """Return a figure with a row for each title, and each row's two axes.
+
+    size: width and height of a row, in inches.
+    """
+    width, height = size
+    figure = pyplot().figure(figsize=(width, height * len(titles)))
+    rows = figure.subfigures(len(titles), 1, squeeze=False)[:, 0]
+    for row, title in zip(rows, titles, strict=True):
+        row.suptitle(textwrap.fill(title, 110), fontsize="medium")
+    return figure, [row.subplots(1, 2) for row in rows]
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write the figure in the format of the file's ending, and close it.
+
+    Raises ConfigurationError for another kind of file, or one that cannot be written.
+    """
+    check_format(path)
+    try:
+        with write_atomically(path) as file:
+            figure.savefig(file, format=path.suffix.removeprefix("."))
+    except OSError as error:
+        raise ConfigurationError(
+            f"--figure: {path}: cannot be written ({error.strerror})"
+        ) from None
+    finally:
+        pyplot().close(figure)

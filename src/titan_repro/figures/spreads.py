@@ -1,0 +1,55 @@
+"""Numbers of several seeds: their mean and range, in tables and in pictures."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from titan_repro.figures.style import colour
+
+RANGE = "mean and range over seeds"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, lowest and highest of some numbers, and how many there are; NaN for none."""
+
+    mean: float
+    low: float
+    high: float
+    number: int
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread":
+        """Return that of the numbers that are there."""
+        known = np.array([v for v in values if v is not None and not math.isnan(v)], dtype=float)
+        if len(known) == 0:
+            return cls(math.nan, math.nan, math.nan, 0)
+        return cls(float(known.mean()), float(known.min()), float(known.max()), len(known))
+
+
+def spread_cells(spread: Spread) -> list[str]:
+    """Return mean, range and how many there are as cells of a table."""
+    if spread.number == 0:
+        return ["-", "-", "0"]
+    ends = f"{spread.low:.2f} to {spread.high:.2f}" if spread.number > 1 else "-"
+    return [f"{spread.mean:.2f}", ends, str(spread.number)]
+
+
+def errors(
+    axes: Any, places: Sequence[float], spreads: Sequence[Spread], name: str, **style: Any
+) -> None:
+    """Draw points with bars from lowest to highest, in the colour of the selector `name`."""
+    means = [spread.mean for spread in spreads]
+    below = [spread.mean - spread.low for spread in spreads]
+    above = [spread.high - spread.mean for spread in spreads]
+    looks = {"fmt": "o-", "color": colour(name), "capsize": 3, "label": name, **style}
+    axes.errorbar(places, means, [below, above], **looks)
+
+
+def band(axes: Any, spread: Spread, name: str, label: str) -> None:
+    """Draw a horizontal line at the mean, the range shaded."""
+    axes.axhline(spread.mean, color=colour(name), linestyle="dashed", label=label)
+    axes.axhspan(spread.low, spread.high, color=colour(name), alpha=0.12, linewidth=0)

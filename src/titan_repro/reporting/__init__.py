@@ -1,1 +1,0 @@
-"""From run folders to tables and figures."""

@@ -1,0 +1,14 @@
+"""The counter of the work that a configuration's rounds are."""
+
+import torch
+from omegaconf import DictConfig
+
+from titan_repro.boards.round_work import RoundCounter
+from titan_repro.runs.build import build_network, build_selector
+
+
+def build_counter(config: DictConfig) -> RoundCounter:
+    """Build network and selector without weights or data, and what counts their rounds."""
+    with torch.device("meta"):
+        network = build_network(config)
+    return RoundCounter.of(network, build_selector(config), config.task.input_shape)

@@ -1,0 +1,292 @@
+"""Figures 8 and 9 from small real runs: what is drawn is what the records say."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from titan_repro.analysis.load import load_runs
+from titan_repro.analysis.sample_latency import measured_latency
+from titan_repro.analysis.sweeps import find_sweeps
+from titan_repro.cli.report import replay_on
+from titan_repro.errors import ConfigurationError, RunFolderError
+from titan_repro.figures.fig8 import figure8
+from titan_repro.figures.fig9 import figure9
+from titan_repro.figures.script import figure_script
+from titan_repro.figures.spreads import Spread, spread_cells
+from titan_repro.records.run_folder import RunFolder
+from titan_repro.runs.run import run
+
+TINY = ("rounds=8", "evaluate_every=2", "evaluation_samples=100")
+SWEEPS = (
+    ("selector=rs",),
+    ("selector=cis",),
+    ("selector=titan",),
+    ("selector=titan", "filter.blocks=3"),
+    ("selector=titan", "filter.budget=15"),
+)
+SEEDS = (0, 1)
+KEYS = ("selector", "filter.blocks", "filter.budget", "seed")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sweeps") / "runs"
+
+
+@pytest.fixture
+def runs(configure, folder) -> Path:
+    """Two sweeps, made once."""
+    if not folder.exists():
+        for overrides in SWEEPS:
+            for seed in SEEDS:
+                run(configure(*TINY, *overrides, f"seed={seed}", f"paths.runs={folder}"))
+    return folder
+
+
+@pytest.fixture
+def nano():
+    return replay_on("device=jetson_nano")
+
+
+@pytest.fixture
+def axes(monkeypatch):
+    """The axes of the last figure that was saved."""
+    saved = []
+    save = Figure.savefig
+
+    def keep(self, *given, **more):
+        saved[:] = self.axes
+        save(self, *given, **more)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return saved
+
+
+def summaries(folder, **wanted):
+    """Return summaries of all runs with these choices, by seed."""
+    found = {}
+    for path in folder.rglob("summary.json"):
+        summary = json.loads(path.read_text())
+        flat = {**summary, **summary["choices"], **(summary["choices"]["filter"] or {})}
+        if all(flat.get(key) == value for key, value in wanted.items()):
+            found[summary["seed"]] = {**summary, "path": path.parent}
+    return found
+
+
+def accuracy(found):
+    return 100 * np.mean([summary["final_accuracy"] for summary in found.values()])
+
+
+def lines(axes):
+    """Return places and heights of everything in the legend that has both."""
+    handles, labels = axes.get_legend_handles_labels()
+    drawn = {}
+    for handle, label in zip(handles, labels, strict=True):
+        line = getattr(handle, "lines", [handle])[0]
+        if hasattr(line, "get_xdata"):
+            drawn[label] = (list(line.get_xdata()), list(line.get_ydata()))
+    return drawn
+
+
+def test_figure_8_draws_latency_and_accuracy_by_blocks(runs, axes, nano, tmp_path):
+    text = figure8(runs, tmp_path / "fig8.png", nano)
+    assert (tmp_path / "fig8.png").stat().st_size > 10_000
+    latency, final = map(lines, axes)
+    by_blocks = {n: summaries(runs, selector="titan", blocks=n, budget=30) for n in (1, 3)}
+    blocks, times = latency["filter, measured"]
+    assert blocks == [1, 3]
+    assert times == pytest.approx(
+        [
+            np.mean([measured_latency(RunFolder(one["path"])) for one in found.values()])
+            for found in by_blocks.values()
+        ]
+    )
+    board = nano.device.board
+    counters = [nano.counter(RunFolder(by_blocks[n][0]["path"])) for n in (1, 3)]
+    modelled = [1e3 * board.processors["gpu"].seconds(c.filter(1, 1)) for c in counters]
+    assert latency["filter, modelled on jetson_nano"] == ([1, 3], pytest.approx(modelled))
+    assert final["titan"] == ([1, 3], pytest.approx([accuracy(f) for f in by_blocks.values()]))
+    for name, label in (("cis", "cis on everything"), ("rs", "rs")):
+        expected = accuracy(summaries(runs, selector=name))
+        assert final[label][1] == pytest.approx([expected, expected])
+    whole = latency["cis on everything, modelled on jetson_nano"][1][0]
+    assert f"modelled {whole / modelled[0]:.3f} x" in axes[0].get_title()
+    assert "2 seeds" in text
+    assert text.count("\n| ") == 1 + 2 + 2  # header, blocks, cis and rs
+
+
+def test_figure_8_names_the_papers_speed_up(runs, axes, nano, tmp_path):
+    copied = copy_as(runs, tmp_path / "copied", model="squeezenet")
+    text = figure8(copied, tmp_path / "fig8.png", nano)
+    assert axes[0].get_title().endswith(", paper 6.50 x")
+    [row] = [line for line in text.splitlines() if line.startswith("| 1 ")]
+    assert "| 6.50 " in row
+
+
+def copy_as(runs, target, **changes):
+    """Copy runs, changing entries of their summaries."""
+    shutil.copytree(runs, target)
+    for path in target.rglob("summary.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return target
+
+
+def test_figure_9_draws_accuracy_and_time_saved_by_candidates(runs, axes, nano, tmp_path):
+    text = figure9(runs, tmp_path / "fig9.png", nano)
+    assert (tmp_path / "fig9.png").stat().st_size > 10_000
+    final, saved = map(lines, axes)
+    by_budget = {n: summaries(runs, selector="titan", blocks=1, budget=n) for n in (15, 30)}
+    assert final["titan"] == ([15, 30], pytest.approx([accuracy(f) for f in by_budget.values()]))
+    random = summaries(runs, selector="rs")
+    for clock, name in (("measured", "titan, measured, in sequence"), ("modelled", None)):
+        places, heights = saved[name or "titan, modelled on jetson_nano, pipelined"]
+        assert places == [15, 30]
+        expected = [
+            mean_saved({seed: (random[seed], one) for seed, one in found.items()}, clock, nano)
+            for found in by_budget.values()
+        ]
+        assert heights == pytest.approx(expected, nan_ok=True)
+    assert "73 to 77.9 % with 15" in axes[0].get_title()
+    assert "| 15 " in text
+
+
+def mean_saved(paired, clock, nano):
+    """Return the mean saving in percent, from curves and rounds, pair by pair."""
+    saved = []
+    for random, own in paired.values():
+        curves = [RunFolder(one["path"]).evaluations() for one in (random, own)]
+        target = curves[0]["accuracy"].iloc[-1]
+        there = [curve[curve["accuracy"] >= target] for curve in curves]
+        if there[0]["round"].iloc[0] == 0 or len(there[1]) == 0:
+            continue
+        first = [arrived.iloc[0] for arrived in there]
+        if clock == "measured":
+            times = [arrived["train_seconds"] for arrived in first]
+        else:
+            replayed = [nano.run(RunFolder(one["path"]), one) for one in (random, own)]
+            times = [r.seconds[int(f["round"])] for r, f in zip(replayed, first, strict=True)]
+        saved.append(100 * (1 - times[1] / times[0]))
+    return np.mean(saved) if saved else math.nan
+
+
+def adapt(folder: Path, seed: int, trace: str) -> None:
+    """Pass a run of 30 candidates off as one that adapted, with twenty more in half its rounds."""
+    one = summaries(folder, selector="titan", blocks=1, budget=30)[seed]
+    target = one["path"].with_name(f"adapted{trace}{seed}")
+    shutil.copytree(one.pop("path"), target)
+    one["choices"]["filter"]["budget"] = "adaptive"
+    one["choices"]["idle"] = trace
+    (target / "summary.json").write_text(json.dumps({**one, "run_id": target.name}))
+    config = yaml.safe_load((target / "config.yaml").read_text())
+    (target / "config.yaml").write_text(yaml.safe_dump({**config, "idle": {"name": trace}}))
+    rounds = pd.read_parquet(target / "rounds.parquet")
+    rounds.loc[::2, "candidates"] += 20
+    rounds.to_parquet(target / "rounds.parquet")
+
+
+def test_figure_9_marks_adaptive_budgets_at_their_mean(runs, axes, nano, tmp_path):
+    copied = copy_as(runs, tmp_path / "copied")
+    for seed in SEEDS:
+        adapt(copied, seed, "always")
+        adapt(copied, seed, "square_wave")
+    text = figure9(copied, tmp_path / "fig9.png", nano)
+    final = lines(axes[0])
+    expected = accuracy(summaries(runs, selector="titan", blocks=1, budget=30))
+    for name in ("adaptive, always", "adaptive, square_wave"):
+        assert final[name] == ([40], [pytest.approx(expected)])
+        assert f"| {name} " in text
+        assert f"{name}, modelled" in axes[1].get_legend_handles_labels()[1]
+    assert final["titan"][0] == [15, 30]
+
+
+def test_a_sweep_has_only_runs_that_differ_in_its_choice(runs):
+    loaded = load_runs(runs)
+    [blocks] = find_sweeps(runs, loaded, "blocks", "fig8")
+    assert list(blocks.titan["at"]) == [1, 1, 3, 3]
+    assert set(blocks.titan["config.filter.budget"]) == {30}
+    [budgets] = find_sweeps(runs, loaded, "filter.budget", "fig9")
+    assert list(budgets.titan["at"]) == [15, 15, 30, 30]
+    assert set(budgets.titan["config.filter.blocks"]) == {1}
+    assert len(blocks.rs) == len(budgets.rs) == len(blocks.cis) == 2
+
+
+def test_c_is_with_another_rule_is_no_reference(runs, configure, tmp_path):
+    copied = copy_as(runs, tmp_path / "copied")
+    run(configure(*TINY, "selector=cis", "weighting=unbiased", f"paths.runs={copied}"))
+    [blocks] = find_sweeps(copied, load_runs(copied), "blocks", "fig8")
+    assert set(blocks.cis["config.weighting"]) == {"none"}
+
+
+def test_without_c_is_or_random_selection_the_rest_is_drawn(runs, axes, nano, tmp_path):
+    copied = copy_as(runs, tmp_path / "copied")
+    for name in ("cis", "rs"):
+        shutil.rmtree(copied / "digits" / "small_cnn" / name)
+    text = figure8(copied, tmp_path / "fig8.png", nano)
+    assert list(lines(axes[1])) == ["titan"]
+    assert axes[0].get_title() == ""
+    assert text.count("\n| ") == 1 + 2
+    text = figure9(copied, tmp_path / "fig9.png", nano)
+    assert np.isnan(lines(axes[1])["titan, measured, in sequence"][1]).all()
+
+
+@pytest.mark.parametrize("number", [8, 9])
+def test_nothing_to_draw_is_one_line(tmp_path, capsys, nano, number):
+    report = {8: figure8, 9: figure9}[number]
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(SystemExit) as end:
+        figure_script(
+            f"fig{number}",
+            "A figure",
+            lambda runs, path: report(runs, path, nano),
+            [str(tmp_path / "runs"), "--figure", str(tmp_path / "figure.png")],
+        )
+    out, err = capsys.readouterr()
+    assert (end.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"fig{number}: {tmp_path / 'runs'}: found no finished runs")
+
+
+def test_runs_that_do_not_differ_are_no_sweep(runs, tmp_path, nano):
+    lone = tmp_path / "lone"
+    shutil.copytree(runs / "digits" / "small_cnn" / "rs", lone / "rs")
+    says = r"lone: found no finished runs of titan that differ in blocks; titan-run experiment=fig8"
+    with pytest.raises(RunFolderError, match=says):
+        figure8(lone, tmp_path / "fig8.png", nano)
+
+
+def test_a_measured_device_models_no_latency(runs, tmp_path):
+    with pytest.raises(ConfigurationError, match="device: found host; allowed: a modelled device"):
+        figure8(runs, tmp_path / "fig8.png", replay_on("device=host"))
+
+
+def test_measured_latency_by_hand():
+    rounds = {
+        "samples_filtered": [100, 0, 50],
+        "seconds_filter": [0.2, 5.0, 0.05],
+        "samples_scored": [30, 0, 30],
+        "seconds_score": [9.0, 9.0, 9.0],
+        "seconds_select": [9.0, 9.0, 9.0],
+    }
+
+    class Folder:
+        def rounds(self):
+            return pd.DataFrame(rounds)
+
+    assert measured_latency(Folder()) == pytest.approx(1.5)  # of 2 ms and 1 ms
+    rounds["samples_filtered"] = [0, 0, 0]
+    assert measured_latency(Folder()) == pytest.approx(600.0)  # 18 s for 30 samples
+    rounds["samples_scored"] = [0, 0, 0]
+    assert math.isnan(measured_latency(Folder()))
+
+
+def test_spreads():
+    assert Spread.of([1.0, math.nan, None, 4.0]) == Spread(2.5, 1.0, 4.0, 2)
+    assert spread_cells(Spread.of([1.0, 4.0])) == ["2.50", "1.00 to 4.00", "2"]
+    assert spread_cells(Spread.of([3.0])) == ["3.00", "-", "1"]
+    assert spread_cells(Spread.of([])) == ["-", "-", "0"]
