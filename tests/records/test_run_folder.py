@@ -256,6 +256,38 @@ def test_vanishing_before_any_single_change_to_the_disk(tmp_path: Path) -> None:
         assert contents(path) == expected
 
 
+def test_vanishing_before_any_single_change_to_the_disk_while_extending(tmp_path: Path) -> None:
+    parent, child = processes.Pipe()
+    process = processes.Process(target=simulated_run.vanish_while_extending, args=(tmp_path, child))
+    process.start()
+    assert parent.poll(60)
+    steps = parent.recv()
+    process.join(30)
+    expected = contents(tmp_path / "reference")
+    assert steps > 30
+    paths = [tmp_path / str(step) for step in range(steps)]
+    for path in paths:
+        folder, told = RunFolder(path), RunFolder(path).summary()
+        assert told is not None
+        assert told["rounds_done"] >= 5
+        assert committed_rounds(path) >= 5  # extending takes back nothing
+        assert len(folder.rounds()) >= committed_rounds(path)
+        assert list(folder.evaluations()["round"])[:2] == [2, 4]
+        simulate(path, 9, end_point=True)
+        assert contents(path) == expected
+
+
+def test_a_run_that_was_being_extended_ends_at_its_old_length_if_asked(tmp_path: Path) -> None:
+    simulate(tmp_path / "reference", 5, end_point=True)
+    path = tmp_path / "run"
+    simulate(path, 5, end_point=True)
+    with RunFolder(path).claim() as run:
+        run.start("", provenance())
+    assert RunFolder(path).completed(5) is None
+    assert simulate(path, 5, end_point=True)["status"] == "finished"
+    assert contents(path) == {**contents(tmp_path / "reference")}
+
+
 def test_a_result_is_whole_whatever_the_ending_left_behind(tmp_path: Path) -> None:
     simulate(tmp_path)
     expected = contents(tmp_path)

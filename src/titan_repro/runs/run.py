@@ -233,23 +233,24 @@ class _Loop:
         """Evaluate where every run is evaluated: on a part of the test set, and at milestones."""
         if is_evaluated(self.progress.rounds_done, self.config.evaluate_every):
             self._evaluate_part()
-        if self.progress.rounds_done in MILESTONES:
-            self._evaluate_all()
+        if self.progress.rounds_done in MILESTONES and self._evaluate_all():
+            self._interrupt()  # a run under way can be read as of its last milestone
 
-    def _evaluate_all(self) -> None:
-        """Measure the network on the whole test set, once."""
+    def _evaluate_all(self) -> bool:
+        """Measure the network on the whole test set, once; return whether it was measured now."""
         progress, done = self.progress, self.progress.rounds_done
         if progress.diverged or any(known["rounds"] == done for known in progress.milestones):
-            return
+            return False
         measured = evaluate(self.executor.network, self.task.test, self.task.normalise)
         progress.diverged = not math.isfinite(measured.loss)
         if progress.diverged:
-            return
+            return False
         weights = weights_sha256(self.executor.network.state_dict())
         milestone = Milestone(
             done, **vars(measured), train_seconds=progress.train_seconds, weights_sha256=weights
         )
         progress.milestones.append(asdict(milestone))
+        return True
 
     def _evaluate_part(self) -> None:
         """Add a point to the curve, once."""
