@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from dataclasses import fields
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -16,8 +17,9 @@ from titan_repro.errors import RunFolderError
 from titan_repro.figures.replay import replay_report
 from titan_repro.figures.table1 import table1
 from titan_repro.records.collect import collect
-from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS, SUMMARY
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import Summary
 from titan_repro.runs import run as run_module
 from titan_repro.runs.run import InterruptedRun, run
 
@@ -220,3 +222,7 @@ def test_nothing_to_export_writes_nothing(tmp_path):
     with pytest.raises(RunFolderError, match="found no runs to export; titan-run with paths"):
         export_runs(tmp_path / "runs", tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_the_keys_of_a_summary_are_columns_in_the_same_words():
+    assert {column.name for column in SUMMARY} == {field.name for field in fields(Summary)}

@@ -21,7 +21,7 @@ from titan_repro.boards.round_work import RoundCounter, RoundSize
 from titan_repro.cli.report import _count_rounds, _device, main
 from titan_repro.figures.replay import _table, replay_report
 from titan_repro.models.small_cnn import small_cnn
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 from titan_repro.runs.build import build_network, build_selector
 from titan_repro.runs.candidate_budget import build_budget
 from titan_repro.runs.counter import build_counter

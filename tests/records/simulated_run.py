@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from titan_repro.records.digest import weights_sha256
-from titan_repro.records.evaluations import Evaluation
-from titan_repro.records.round_record import RoundRecord
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.checkpoint import weights_sha256
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import Evaluation
+from titan_repro.records.rounds import RoundRecord
 
 COMPLETE = {
     "checkpoint.pt",
@@ -32,7 +32,7 @@ COMPLETE = {
 }
 
 processes = get_context("forkserver")
-processes.set_forkserver_preload(["__main__", "titan_repro.records.run_folder"])
+processes.set_forkserver_preload(["__main__", "titan_repro.records.folder"])
 
 
 def provenance(fingerprint: str = "d1") -> dict[str, Any]:
@@ -44,18 +44,33 @@ def summary(status: str = "finished", **changes: object) -> dict[str, Any]:
         "format": 2,
         "status": status,
         "run_id": "0123456789ab",
+        "setting": "0123456789ac",
+        "choices": {"name": "rs"},
         "task": "digits",
         "data_source": "simulated",
+        "data_fingerprint": "d1",
         "model": "mlp",
         "selector": "rs",
+        "stream": "clean",
+        "budget": "smoke",
+        "device": "host",
+        "executor": "inline",
         "seed": 0,
         "rounds": 0,
         "rounds_done": changes.get("rounds", 0),
+        "random_rounds": 0,
         "milestones": [],
         "final_accuracy": 0.5,
+        "final_loss": 1.5,
+        "final_samples": 100,
         "weights_sha256": "00",
         "seconds_per_round": 0.25,
         "peak_memory_mb": 1.0,
+        "measured_processor_seconds": 1.0,
+        "measured_memory_mb": "not measured",
+        "measured_memory_each_mb": {"the process": 1.0},
+        "measured_joules": "not measured",
+        "processors": ["a processor"],
         "finished_at": "2026-01-01T00:00:00+00:00",
         **changes,
     }
@@ -93,7 +108,7 @@ def simulate(
     tell: Callable[[str], None] = lambda event: None,
     end_point: bool = False,
 ) -> dict[str, Any]:
-    """Start or go on with the run, as the docstring of run_folder.py has it.
+    """Start or go on with the run, as the docstring of folder.py has it.
 
     stop_at: interrupt before this round. tell: is called with what just happened. end_point: the
     curve has a point at the end, too, which a longer run has not.

@@ -17,7 +17,7 @@ from titan_repro.records.blocks import (
     sample_milliseconds,
     unfold,
 )
-from titan_repro.records.round_record import to_table
+from titan_repro.records.rounds import to_table
 
 
 def frame(records):

@@ -7,11 +7,10 @@ from simulated_run import provenance, record, simulate
 
 from titan_repro.errors import RunFolderError
 from titan_repro.records.collect import collect
-from titan_repro.records.digest import sha256_of
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.run_writer import CHECKED
-from titan_repro.records.storage import write_json
-from titan_repro.records.summary import KEYS
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import KEYS
+from titan_repro.records.storage import sha256_of, write_json
+from titan_repro.records.writer import CHECKED
 
 CONFIG = """\
 seed: 3
@@ -151,6 +150,16 @@ def test_a_run_without_a_summary_has_begun(runs: Path) -> None:
         [begun] = collect(runs).begun
     assert (begun.path, begun.rounds, begun.config) == (folder, 2, {"rounds": 9})
     assert len(collect(runs).runs) == 3
+
+
+def test_a_folder_in_the_making_and_a_measurement_are_no_runs(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "evaluations.csv").write_text("")
+    (tmp_path / "costs").mkdir()
+    (tmp_path / "costs" / "provenance.json").write_text("{}")
+    (tmp_path / "costs" / "config.yaml").write_text("a: 1\n")
+    found = collect(tmp_path)
+    assert found.runs == found.begun == found.damaged == ()
 
 
 def test_of_a_run_that_is_there_twice_the_longer_one_counts(tmp_path: Path) -> None:

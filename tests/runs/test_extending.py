@@ -10,7 +10,7 @@ import pytest
 
 from titan_repro.cli.run_summary import run_summary
 from titan_repro.errors import RunFolderError
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 from titan_repro.runs import run as run_module
 from titan_repro.runs.run import InterruptedRun, run
 

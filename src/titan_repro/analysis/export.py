@@ -8,7 +8,7 @@ from titan_repro.errors import RunFolderError
 from titan_repro.records.collect import collect, furthest
 from titan_repro.records.export import is_export, prepare, read_export, write_export
 from titan_repro.records.recorded import RecordedRun
-from titan_repro.records.summary import is_final
+from titan_repro.records.results import is_final
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 
 
 def run_summary(summary: Mapping[str, Any], folder: Path, asked: int | None = None) -> str:

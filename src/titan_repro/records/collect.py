@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from titan_repro.errors import RunFolderError
-from titan_repro.records.evaluations import COLUMNS
 from titan_repro.records.export import is_export, read_export
+from titan_repro.records.folder import RunFolder
 from titan_repro.records.recorded import RecordedRun, read_folder
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.summary import KEYS, is_final
+from titan_repro.records.results import CURVE_COLUMNS, KEYS, is_final
 
 RUN_COLUMNS = ("run_id", "task", "model", "selector", "seed")
 """The columns that say which run a row of `Collection.curves` belongs to."""
@@ -59,7 +58,7 @@ class Collection:
             run.curve.assign(**{name: run.summary[name] for name in RUN_COLUMNS})
             for run in self.runs
         ]
-        columns = [*RUN_COLUMNS, *COLUMNS]
+        columns = [*RUN_COLUMNS, *CURVE_COLUMNS]
         return (
             pd.concat(curves, ignore_index=True)[columns]
             if curves
@@ -80,19 +79,28 @@ def collect(source: Path) -> Collection:
     if is_export(source):
         return Collection(source, _ordered(read_export(source)), (), ())
     runs: list[RecordedRun] = []
-    begun, damaged = [], []
+    begun: list[Begun] = []
+    damaged = []
     for path in run_paths(source):
         try:
             if (path / "summary.json").exists():
                 runs.append(read_folder(path))
             else:
-                folder = RunFolder(path)
-                begun.append(Begun(path, folder.rounds_on_disk(), folder.config()))
+                begun += _begun(path)
         except FileNotFoundError:
             continue  # removed since it was found
         except RunFolderError as error:
             damaged.append(str(error))
     return Collection(source, _ordered(runs), tuple(begun), tuple(damaged))
+
+
+def _begun(path: Path) -> list[Begun]:
+    """Return the run without a summary in a folder; none if it is only just being made."""
+    folder = RunFolder(path)
+    rounds = folder.rounds_on_disk()
+    if rounds == 0 and not (path / "config.yaml").exists():
+        return []
+    return [Begun(path, rounds, folder.config())]
 
 
 def further(run: RecordedRun) -> tuple[int, bool]:
@@ -117,7 +125,7 @@ def run_paths(source: Path) -> Iterator[Path]:
     found = set()
     for folder, below, files in os.walk(source):
         below[:] = [name for name in below if not name.startswith(".")]
-        if {"summary.json", "provenance.json"} & set(files):
+        if {"summary.json", "evaluations.csv"} & set(files):  # others measure costs
             found.add(Path(folder))
             below.clear()
     yield from sorted(found)

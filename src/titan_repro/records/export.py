@@ -18,9 +18,7 @@ import pyarrow.parquet as pq
 
 from titan_repro.errors import RunFolderError
 from titan_repro.files import write_atomically
-from titan_repro.records import evaluations
 from titan_repro.records.blocks import Kept, unfold
-from titan_repro.records.digest import sha256_of
 from titan_repro.records.export_schema import (
     BLOCKS,
     CURVES,
@@ -32,8 +30,8 @@ from titan_repro.records.export_schema import (
     schema,
 )
 from titan_repro.records.recorded import RecordedRun
-from titan_repro.records.storage import reason, unreadable, writing
-from titan_repro.records.summary import is_final
+from titan_repro.records.results import CURVE_COLUMNS, CURVE_DTYPES, is_final
+from titan_repro.records.storage import reason, sha256_of, unreadable, writing
 
 FORMAT = "titan-repro export 1"
 _FORMAT_KEY = b"titan_repro.format"
@@ -164,7 +162,7 @@ class ExportedRun:
     def curve(self) -> pd.DataFrame:
         """One row an evaluation with the columns of Evaluation."""
         rows = self._parts[CURVES].of(self._id)
-        return rows[list(evaluations.COLUMNS)].astype(evaluations.DTYPES)
+        return rows[list(CURVE_COLUMNS)].astype(CURVE_DTYPES)
 
     def sizes(self, rounds: int) -> pd.DataFrame:
         """Return `round` and blocks.SIZES of the first `rounds` rounds, one row a round."""

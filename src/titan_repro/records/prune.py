@@ -5,8 +5,8 @@ from pathlib import Path
 
 from titan_repro.errors import RunFolderError
 from titan_repro.records.collect import run_paths
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.summary import is_final
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import is_final
 
 
 @dataclass(frozen=True)

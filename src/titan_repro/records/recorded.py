@@ -8,9 +8,9 @@ import pandas as pd
 
 from titan_repro.errors import RunFolderError
 from titan_repro.records.blocks import SIZES, Kept, blocks, fold, sample_milliseconds
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import is_final
 from titan_repro.records.storage import damaged
-from titan_repro.records.summary import is_final
 
 _ELSEWHERE = ("paths", "hydra")
 """Parts of a configuration that cannot change a result."""

@@ -45,14 +45,25 @@ import yaml
 
 from titan_repro.errors import RunFolderError
 from titan_repro.files import remove_partials
-from titan_repro.records import round_parts
-from titan_repro.records.digest import sha256_of
-from titan_repro.records.evaluations import COLUMNS, DTYPES
-from titan_repro.records.lock import exclusive
-from titan_repro.records.round_record import SCHEMA
-from titan_repro.records.run_writer import RunWriter
-from titan_repro.records.storage import damaged, older, read_json, unreadable, writing
-from titan_repro.records.summary import OlderFormatError, check_summary, covers, is_final
+from titan_repro.records.results import (
+    CURVE_COLUMNS,
+    CURVE_DTYPES,
+    OlderFormatError,
+    check_summary,
+    covers,
+    is_final,
+)
+from titan_repro.records.rounds import SCHEMA, count_rows, find_parts, first_round, read_rows
+from titan_repro.records.storage import (
+    damaged,
+    exclusive,
+    older,
+    read_json,
+    sha256_of,
+    unreadable,
+    writing,
+)
+from titan_repro.records.writer import RunWriter
 
 
 class RunFolder:
@@ -147,7 +158,7 @@ class RunFolder:
 
     def rounds_on_disk(self) -> int:
         """Return the number of rounds that `rounds` has, from the files' footers."""
-        return sum(round_parts.count_rows(path) for path in self._parts())
+        return sum(count_rows(path) for path in self._parts())
 
     def provenance(self) -> dict[str, Any] | None:
         """Return what the first start wrote, those that went on from it under "resumed"."""
@@ -161,7 +172,7 @@ class RunFolder:
         except RunFolderError as error:
             failure = error
         if is_final(self.summary()):  # asked last: only then does a finishing run remove parts
-            table = round_parts.read_rows(self.path / "rounds.parquet")
+            table = read_rows(self.path / "rounds.parquet")
         elif failure is not None:
             raise failure
         frame: pd.DataFrame = table.to_pandas()
@@ -171,24 +182,24 @@ class RunFolder:
         """Return one row an evaluation with the columns of Evaluation."""
         path = self.path / "evaluations.csv"
         try:
-            table = pd.read_csv(path, dtype=DTYPES)
+            table = pd.read_csv(path, dtype=CURVE_DTYPES)
         except OSError as error:
             raise unreadable(path, error) from error
         except ValueError as error:
             raise damaged(path, error) from error
-        if tuple(table.columns) != COLUMNS:
+        if tuple(table.columns) != CURVE_COLUMNS:
             raise damaged(path, f"columns {list(table.columns)}")
         return table
 
     def _parts(self) -> list[Path]:
-        parts = round_parts.find_parts(self.path / "rounds")
+        parts = find_parts(self.path / "rounds")
         merged = self.path / "rounds.parquet"
-        if merged.exists() and not any(round_parts.first_round(part) == 0 for part in parts):
+        if merged.exists() and not any(first_round(part) == 0 for part in parts):
             parts = [merged, *parts]  # killed at the moment when it began to be extended
         return parts
 
     def _read_parts(self) -> pa.Table:
-        tables = [round_parts.read_rows(part) for part in self._parts()]
+        tables = [read_rows(part) for part in self._parts()]
         return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
     def _leftovers(self) -> bool:

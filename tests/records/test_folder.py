@@ -12,11 +12,11 @@ import torch
 from simulated_run import contents, processes, provenance, record, simulate, summary
 
 from titan_repro.errors import RunFolderError
-from titan_repro.records import checkpoint, round_parts
-from titan_repro.records.evaluations import Evaluation
-from titan_repro.records.round_record import SCHEMA
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.run_writer import CHECKED, RunWriter
+from titan_repro.records import checkpoint, rounds
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import Evaluation
+from titan_repro.records.rounds import SCHEMA
+from titan_repro.records.writer import CHECKED, RunWriter
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ def test_diverged_run_is_complete_and_keeps_its_rounds(tmp_path: Path) -> None:
 def test_merged_file_does_not_depend_on_where_the_parts_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(round_parts, "ROWS_PER_GROUP", 16)
+    monkeypatch.setattr(rounds, "ROWS_PER_GROUP", 16)
     for every in (1, 5, 16, 1000):
         simulate(tmp_path / str(every), rounds=50, checkpoint_every=every)
     files = [contents(tmp_path / str(every))["rounds.parquet"] for every in (1, 5, 16, 1000)]
@@ -108,7 +108,7 @@ def test_merged_file_does_not_depend_on_where_the_parts_began(
 def test_rounds_leave_memory_without_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(round_parts, "ROWS_PER_GROUP", 4)
+    monkeypatch.setattr(rounds, "ROWS_PER_GROUP", 4)
     with RunFolder(tmp_path).claim() as run:
         run.start("", provenance())
         for t in range(10):
