@@ -71,7 +71,7 @@ table1: setup
 	$(BIN)/titan-run experiment=table1_images seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=table1_audio seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=table1_movement seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-report table1 $(RUNS) --budget $(BUDGET)
+	$(BIN)/titan-report table1 $(RUNS)
 
 # What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
 fig6: setup

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 
 from tasks.speech_files import write_folder
-from titan_repro.analysis.load import load_runs
+from titan_repro.analysis.comparison import comparison_report
+from titan_repro.analysis.load import at_rounds, load_runs
 from titan_repro.errors import RunFolderError
-from titan_repro.runs.run import run
+from titan_repro.runs import run as run_module
+from titan_repro.runs.run import InterruptedRun, run
 
 TINY = ("rounds=4", "evaluate_every=2", "evaluation_samples=20")
 
@@ -80,18 +83,26 @@ def test_front_ends_are_told_apart(make, tmp_path):
     assert sorted(details) == [", task.front_end mel32", ", task.front_end mel40"]
 
 
-def test_what_is_not_over_or_cannot_be_read_does_not_count(make, caplog):
+def test_what_is_not_over_or_cannot_be_read_is_left_out_and_named(make):
     folders = [make("selector=rs", f"seed={seed}") for seed in range(5)]
     summary = folders[1] / "summary.json"
-    summary.write_text(json.dumps({**json.loads(summary.read_text()), "status": "interrupted"}))
+    told = {**json.loads(summary.read_text()), "status": "interrupted", "milestones": []}
+    summary.write_text(json.dumps(told))
     (folders[2] / "summary.json").unlink()
     (folders[3] / "summary.json").write_text("{")
     (folders[4] / "evaluations.csv").write_text("round\n")
     runs = load_runs(make.runs)
     assert list(runs.summaries["seed"]) == [0]
     assert set(runs.curves["seed"]) == {0}
-    assert str(folders[3]) in caplog.text
-    assert str(folders[4]) in caplog.text
+    assert {(one.where, one.rounds, one.status) for one in runs.left_out} == {
+        (str(folders[1]), 4, "interrupted"),
+        (str(folders[2]), 4, "not over"),
+    }
+    assert any(str(folders[3]) in line for line in runs.damaged)
+    assert any(str(folders[4]) in line for line in runs.damaged)
+    left_out, damaged = runs.remarks()
+    assert f"{folders[1]} (interrupted, 4 rounds)" in left_out
+    assert damaged.startswith("left out 2 damaged: ")
 
 
 def test_a_run_that_is_there_twice_counts_once(make):
@@ -102,12 +113,127 @@ def test_a_run_that_is_there_twice_counts_once(make):
     assert list(runs.curves["round"]) == [0, 2, 4]
 
 
-def test_only_runs_of_a_budget(make):
-    make("selector=rs", "budget=smoke")
-    make("selector=rs", "budget=quick", "seed=1")
-    assert list(load_runs(make.runs, budget="smoke").summaries["seed"]) == [0]
-    with pytest.raises(RunFolderError, match="found no finished runs of budget paper"):
-        load_runs(make.runs, budget="paper")
+# --- at which number of rounds runs are compared
+
+
+@pytest.fixture
+def lengths(configure, monkeypatch, tmp_path):
+    """Return a function that makes runs of random selection of some lengths, by seed."""
+    monkeypatch.setattr(run_module, "MILESTONES", (4, 8))
+
+    def made(*rounds):
+        for seed, length in enumerate(rounds):
+            tiny = ("evaluate_every=2", "evaluation_samples=20", "selector=rs")
+            run(configure(*tiny, f"seed={seed}", f"rounds={length}"))
+        return tmp_path / "runs"
+
+    return made
+
+
+def test_runs_count_after_the_rounds_that_most_have(lengths):
+    runs = load_runs(lengths(8, 10, 8, 4))
+    assert list(runs.summaries.sort_values("seed")["seed"]) == [0, 1, 2]
+    assert set(runs.summaries["rounds"]) == set(runs.summaries["rounds_done"]) == {8}
+    assert set(runs.summaries["status"]) == {"finished"}
+    assert runs.curves["round"].max() == 8
+    assert runs.longer == 1
+    [short] = runs.left_out
+    assert (short.rounds, short.status) == (4, "finished")
+    assert "8 rounds" in comparison_report(runs)
+    further, left_out = runs.remarks()
+    assert further.startswith("1 of the runs go on further")
+    assert "(finished, 4 rounds)" in left_out
+
+
+def test_of_as_many_the_larger_number_of_rounds_is_taken(lengths):
+    assert set(load_runs(lengths(4, 8)).summaries["rounds"]) == {8}
+
+
+def test_any_number_of_rounds_that_was_measured_can_be_asked_for(lengths):
+    folder = lengths(8, 10, 4)
+    runs = load_runs(folder, 4)
+    assert len(runs.summaries) == 3
+    assert runs.longer == 2
+    for _, row in runs.summaries.iterrows():
+        [there] = [m for m in row["milestones"] if m["rounds"] == 4]
+        assert row["final_accuracy"] == there["accuracy"]
+        assert row["final_loss"] == there["loss"]
+        assert row["weights_sha256"] == there["weights_sha256"]
+        assert row["seconds_per_round"] == there["train_seconds"] / 4
+    with pytest.raises(
+        RunFolderError, match="found no run measured at --rounds 5; allowed: 4, 8, 10"
+    ):
+        load_runs(folder, 5)
+
+
+def test_cut_short_a_run_is_what_it_was_when_it_ended_there(lengths, configure, tmp_path):
+    folder = lengths(4)
+    [short] = load_runs(folder).summaries.to_dict("records")
+    lengths(10)
+    [cut] = load_runs(folder, 4).summaries.to_dict("records")
+    for key in ("final_accuracy", "final_loss", "weights_sha256", "seconds_per_round", "rounds"):
+        assert cut[key] == short[key]
+    assert cut["measured_processor_seconds"] is None  # only the whole run's is known
+
+
+def test_an_interrupted_run_counts_where_it_was_measured(lengths, configure):
+    folder = lengths(4)
+    longer = configure("evaluate_every=2", "evaluation_samples=20", "selector=rs", "rounds=30")
+    with pytest.raises(InterruptedRun):
+        run(longer, observers=[StopAfter(6)])
+    runs = load_runs(folder)
+    [row] = runs.summaries.to_dict("records")
+    assert (row["status"], row["rounds"]) == ("finished", 4)
+    assert list(runs.curves["round"]) == [0, 2, 4]
+    assert runs.longer == 1
+
+
+class StopAfter:
+    """An observer that asks to stop after a number of rounds in all."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+
+    def begin(self, folder, start, rounds):
+        pass
+
+    def round(self, result):
+        if result.t + 1 == self.rounds:
+            signal.raise_signal(signal.SIGINT)
+
+    def evaluation(self, rounds_done, evaluation):
+        pass
+
+    def end(self):
+        pass
+
+
+MILESTONE = {
+    "rounds": 100,
+    "accuracy": 0.5,
+    "loss": 1.0,
+    "samples": 9,
+    "train_seconds": 2.0,
+    "weights_sha256": "aa",
+}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "status"), [(100, "finished"), (200, None), (300, "diverged"), (400, "diverged")]
+)
+def test_a_run_has_diverged_only_from_where_it_did(rounds, status):
+    row = {"status": "diverged", "rounds": 400, "rounds_done": 300, "milestones": [MILESTONE]}
+    at = at_rounds(row, rounds)
+    assert (None if at is None else at["status"]) == status
+    if status == "diverged":
+        assert (at["rounds"], at["rounds_done"]) == (rounds, 300)
+
+
+def test_runs_that_have_all_diverged_are_still_a_table(make):
+    make("selector=titan", "learning_rate=1e6", "rounds=30")
+    runs = load_runs(make.runs)
+    assert list(runs.summaries["status"]) == ["diverged"]
+    assert list(runs.summaries["rounds"]) == [30]
 
 
 def test_nothing_to_report_is_said(tmp_path):
@@ -115,3 +241,11 @@ def test_nothing_to_report_is_said(tmp_path):
         load_runs(tmp_path)
     with pytest.raises(RunFolderError, match="nowhere: no such folder"):
         load_runs(tmp_path / "nowhere")
+
+
+def test_runs_that_are_not_over_are_named_with_their_rounds(make):
+    folder = make("selector=rs")
+    (folder / "summary.json").unlink()
+    with pytest.raises(RunFolderError, match=r"found no finished runs; not measured yet") as error:
+        load_runs(make.runs)
+    assert f"{folder} (not over, 4 rounds)" in str(error.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from titan_repro.cli import run
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 
 TITAN_RUN = str(Path(sysconfig.get_path("scripts")) / "titan-run")
 TINY = ("rounds=12", "evaluate_every=5", "evaluation_samples=50")

@@ -80,10 +80,10 @@ def test_nothing_to_report_is_one_line(tmp_path, capsys, command, prepare, says)
     assert err.count("\n") == 1
 
 
-def test_a_budget_without_runs_is_one_line(runs, capsys):
-    status, out, err = told(capsys, "table1", runs, "--budget", "paper")
+def test_a_number_of_rounds_without_runs_is_one_line(runs, capsys):
+    status, out, err = told(capsys, "table1", runs, "--rounds", "11")
     assert (status, out) == (2, "")
-    assert "found no finished runs of budget paper" in err
+    assert err == f"titan-report: {runs}: found no run measured at --rounds 11; allowed: 12\n"
 
 
 def test_a_figure_of_another_kind_is_refused_before_anything_is_read(tmp_path, capsys):

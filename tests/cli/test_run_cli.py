@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from titan_repro.cli import run_summary
 from titan_repro.cli.progress import ProgressBar
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 from titan_repro.runs import run as run_module
 
 

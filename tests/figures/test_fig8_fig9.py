@@ -12,7 +12,6 @@ import yaml
 from matplotlib.figure import Figure
 
 from titan_repro.analysis.load import load_runs
-from titan_repro.analysis.sample_latency import measured_latency
 from titan_repro.analysis.sweeps import find_sweeps
 from titan_repro.cli.report import replay_on
 from titan_repro.errors import ConfigurationError, RunFolderError
@@ -20,7 +19,8 @@ from titan_repro.figures.fig8 import figure8
 from titan_repro.figures.fig9 import figure9
 from titan_repro.figures.script import figure_script
 from titan_repro.figures.spreads import Spread, spread_cells
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.recorded import FolderRun
+from titan_repro.records.folder import RunFolder
 from titan_repro.runs.run import run
 
 TINY = ("rounds=8", "evaluate_every=2", "evaluation_samples=100")
@@ -104,12 +104,12 @@ def test_figure_8_draws_latency_and_accuracy_by_blocks(runs, axes, nano, tmp_pat
     assert blocks == [1, 3]
     assert times == pytest.approx(
         [
-            np.mean([measured_latency(RunFolder(one["path"])) for one in found.values()])
+            np.mean([FolderRun(one["path"]).sample_milliseconds() for one in found.values()])
             for found in by_blocks.values()
         ]
     )
     board = nano.device.board
-    counters = [nano.counter(RunFolder(by_blocks[n][0]["path"])) for n in (1, 3)]
+    counters = [nano.counter(FolderRun(by_blocks[n][0]["path"])) for n in (1, 3)]
     modelled = [1e3 * board.processors["gpu"].seconds(c.filter(1, 1)) for c in counters]
     assert latency["filter, modelled on jetson_nano"] == ([1, 3], pytest.approx(modelled))
     assert final["titan"] == ([1, 3], pytest.approx([accuracy(f) for f in by_blocks.values()]))
@@ -170,7 +170,7 @@ def mean_saved(paired, clock, nano):
         if clock == "measured":
             times = [arrived["train_seconds"] for arrived in first]
         else:
-            replayed = [nano.run(RunFolder(one["path"]), one) for one in (random, own)]
+            replayed = [nano.run(FolderRun(one["path"]), one) for one in (random, own)]
             times = [r.seconds[int(f["round"])] for r, f in zip(replayed, first, strict=True)]
         saved.append(100 * (1 - times[1] / times[0]))
     return np.mean(saved) if saved else math.nan
@@ -263,26 +263,6 @@ def test_runs_that_do_not_differ_are_no_sweep(runs, tmp_path, nano):
 def test_a_measured_device_models_no_latency(runs, tmp_path):
     with pytest.raises(ConfigurationError, match="device: found host; allowed: a modelled device"):
         figure8(runs, tmp_path / "fig8.png", replay_on("device=host"))
-
-
-def test_measured_latency_by_hand():
-    rounds = {
-        "samples_filtered": [100, 0, 50],
-        "seconds_filter": [0.2, 5.0, 0.05],
-        "samples_scored": [30, 0, 30],
-        "seconds_score": [9.0, 9.0, 9.0],
-        "seconds_select": [9.0, 9.0, 9.0],
-    }
-
-    class Folder:
-        def rounds(self):
-            return pd.DataFrame(rounds)
-
-    assert measured_latency(Folder()) == pytest.approx(1.5)  # of 2 ms and 1 ms
-    rounds["samples_filtered"] = [0, 0, 0]
-    assert measured_latency(Folder()) == pytest.approx(600.0)  # 18 s for 30 samples
-    rounds["samples_scored"] = [0, 0, 0]
-    assert math.isnan(measured_latency(Folder()))
 
 
 def test_spreads():

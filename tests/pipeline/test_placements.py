@@ -24,7 +24,7 @@ from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.network_copy import NetworkCopy
 from titan_repro.pipeline.shared import HOST, area_of
 from titan_repro.pipeline.shared_network import SharedNetwork
-from titan_repro.records.digest import weights_sha256
+from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.runs import build
 from titan_repro.runs.run import InterruptedRun, run
 

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.comparing import assert_same, facts, through_a_file
 from titan_repro.errors import ConfigurationError
-from titan_repro.records.digest import weights_sha256
+from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.runs.run import run
 
 ROUNDS = 6

@@ -7,6 +7,7 @@ functions that `Process` starts live here because a child imports its target by 
 import itertools
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -16,10 +17,10 @@ from typing import Any
 
 import torch
 
-from titan_repro.records.digest import weights_sha256
-from titan_repro.records.evaluations import Evaluation
-from titan_repro.records.round_record import RoundRecord
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.checkpoint import weights_sha256
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import Evaluation
+from titan_repro.records.rounds import RoundRecord
 
 COMPLETE = {
     "checkpoint.pt",
@@ -31,7 +32,7 @@ COMPLETE = {
 }
 
 processes = get_context("forkserver")
-processes.set_forkserver_preload(["__main__", "titan_repro.records.run_folder"])
+processes.set_forkserver_preload(["__main__", "titan_repro.records.folder"])
 
 
 def provenance(fingerprint: str = "d1") -> dict[str, Any]:
@@ -43,18 +44,33 @@ def summary(status: str = "finished", **changes: object) -> dict[str, Any]:
         "format": 2,
         "status": status,
         "run_id": "0123456789ab",
+        "setting": "0123456789ac",
+        "choices": {"name": "rs"},
         "task": "digits",
         "data_source": "simulated",
+        "data_fingerprint": "d1",
         "model": "mlp",
         "selector": "rs",
+        "stream": "clean",
+        "budget": "smoke",
+        "device": "host",
+        "executor": "inline",
         "seed": 0,
         "rounds": 0,
         "rounds_done": changes.get("rounds", 0),
+        "random_rounds": 0,
         "milestones": [],
         "final_accuracy": 0.5,
+        "final_loss": 1.5,
+        "final_samples": 100,
         "weights_sha256": "00",
         "seconds_per_round": 0.25,
         "peak_memory_mb": 1.0,
+        "measured_processor_seconds": 1.0,
+        "measured_memory_mb": "not measured",
+        "measured_memory_each_mb": {"the process": 1.0},
+        "measured_joules": "not measured",
+        "processors": ["a processor"],
         "finished_at": "2026-01-01T00:00:00+00:00",
         **changes,
     }
@@ -90,10 +106,12 @@ def simulate(
     checkpoint_every: int = 3,
     stop_at: int | None = None,
     tell: Callable[[str], None] = lambda event: None,
+    end_point: bool = False,
 ) -> dict[str, Any]:
-    """Start or go on with the run, as the docstring of run_folder.py has it.
+    """Start or go on with the run, as the docstring of folder.py has it.
 
-    stop_at: interrupt before this round. tell: is called with what just happened.
+    stop_at: interrupt before this round. tell: is called with what just happened. end_point: the
+    curve has a point at the end, too, which a longer run has not.
     """
     folder = RunFolder(path)
     if done := folder.completed(rounds):
@@ -116,6 +134,8 @@ def simulate(
                 run.save_checkpoint({"weights": weights})
                 tell("checkpoint")
         run.save_checkpoint({"weights": weights})
+        if end_point and rounds % 2:
+            run.evaluation(Evaluation(rounds, 0.75, float(weights[0]), 0.25, 50))
         digest = weights_sha256({"weights": weights})
         return run.finish(summary(rounds=rounds, weights_sha256=digest))
 
@@ -162,7 +182,22 @@ def vanish_before_every_step(folder: Path, count: Connection) -> None:
             return
 
 
-def _run_until_step(path: Path, step: int) -> None:
+def vanish_while_extending(folder: Path, count: Connection) -> None:
+    """Do the same to a run of 5 rounds that is extended to 9; `folder`/reference has 9 at once."""
+    skip_fsync()
+    simulate(folder / "reference", 9, end_point=True)
+    simulate(folder / "short", 5, end_point=True)
+    for step in itertools.count():
+        shutil.copytree(folder / "short", folder / str(step))
+        if not (child := os.fork()):
+            _run_until_step(folder / str(step), step, rounds=9, end_point=True)
+            os._exit(0)
+        if os.waitpid(child, 0)[1] == 0:
+            count.send(step)
+            return
+
+
+def _run_until_step(path: Path, step: int, **options: Any) -> None:
     steps = itertools.count()
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -174,7 +209,7 @@ def _run_until_step(path: Path, step: int) -> None:
             os._exit(9)
 
     sys.addaudithook(watch)
-    simulate(path)
+    simulate(path, **options)
 
 
 def hold(path: Path, claimed: Connection) -> None:

@@ -7,7 +7,7 @@ from titan_repro.config import identity
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.pipeline.candidate_budget import FIXED, Measured
 from titan_repro.records.identity import run_id
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 from titan_repro.runs.build import build_network, build_selector
 from titan_repro.runs.candidate_budget import budget_choices, build_budget
 from titan_repro.runs.run import InterruptedRun, run

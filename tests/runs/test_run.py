@@ -13,7 +13,7 @@ from titan_repro.boards.board import read_board
 from titan_repro.boards.clock import modelled
 from titan_repro.errors import ConfigurationError, DataError, RunFolderError
 from titan_repro.records import checkpoint
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 from titan_repro.runs import build
 from titan_repro.runs import run as run_module
 from titan_repro.runs.counter import build_counter

@@ -1,5 +1,10 @@
-"""Run folders as two tables for everything in this package."""
+"""Runs of one place as two tables for everything in this package, each cut at a number of rounds.
 
+A run is a line and its number of rounds a point on it. Runs of a setting are compared at one point
+N that they have in common: where the whole test set was measured (see `milestones`).
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,46 +13,152 @@ import pandas as pd
 
 from titan_repro.config import SETTING_KEYS
 from titan_repro.errors import RunFolderError
-from titan_repro.records.collect import collect, evaluations
+from titan_repro.records.collect import Collection, collect
+from titan_repro.records.export import OF_THE_END
+from titan_repro.records.recorded import RecordedRun
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that does not count. rounds: how far it is."""
+
+    where: str
+    rounds: int
+    status: str
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs that have ended, and their curves.
+    """Runs at the number of rounds N of their setting, and their curves until there.
 
-    summaries: a row a run, the columns of `collect` and two more. `label`: the selector's name,
-        with the choices that tell it from other runs of the same selector where there are any.
-        `detail`: likewise what tells the run's setting from others of its task, model and stream.
+    summaries: a row a run that has a milestone at N, or diverged before: the columns of
+        `Collection.table`, of which `status` (finished, diverged), `rounds` (N), `rounds_done`,
+        `final_*`, `weights_sha256` and `seconds_per_round` are those at N, and two more. `label`:
+        the selector's name, with the choices that tell it from other runs of the same selector
+        where there are any. `detail`: likewise what tells the run's setting from others of its
+        task, model and stream.
     curves: long form: run_id, round, accuracy, loss, train_seconds, and the run's label, task,
         model, setting and seed.
+    recorded: all else that is kept of each run, by its id.
+    longer: how many of the runs go on after N.
+    left_out: runs without a milestone at N. damaged: a line for each that cannot be read.
     """
 
     summaries: pd.DataFrame
     curves: pd.DataFrame
+    recorded: Mapping[str, RecordedRun]
+    longer: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+    def remarks(self) -> list[str]:
+        """Say, a line each, what goes on further than the tables, is missing and is damaged."""
+        lines = []
+        if self.longer:
+            lines.append(f"{self.longer} of the runs go on further; --rounds N counts them at N")
+        if self.left_out:
+            lines.append(f"left out, not measured there: {_told(self.left_out)}")
+        if self.damaged:
+            lines.append(f"left out {len(self.damaged)} damaged: {'; '.join(self.damaged)}")
+        return lines
 
 
-def load_runs(folder: Path, budget: str | None = None) -> Runs:
-    """Read all finished or diverged runs below `folder`, of one budget if it is named.
+def load_runs(source: Path, rounds: int | None = None) -> Runs:
+    """Read all runs below `source`, or in the export that it is.
 
-    A run that is there twice counts once. Raises RunFolderError if there are none.
+    rounds: N for every setting. Without it, N is for each setting the number of rounds at which
+        most of its runs were last measured on the whole test set; of several, the largest.
+    A run that is there twice counts once, the longer one. Raises RunFolderError if no run counts.
     """
-    if not folder.is_dir():
-        raise RunFolderError(f"{folder}: no such folder; allowed: a folder that titan-run wrote to")
-    summaries = collect(folder)
-    if len(summaries):
-        summaries = summaries[summaries["status"].isin(("finished", "diverged"))]
-    if budget is not None and len(summaries):
-        summaries = summaries[summaries["budget"] == budget]
-    if len(summaries) == 0:
-        what = "finished runs" if budget is None else f"finished runs of budget {budget}"
-        raise RunFolderError(f"{folder}: found no {what}; titan-run with paths.runs makes them")
-    summaries = summaries.drop_duplicates("run_id").reset_index(drop=True)
+    found = collect(source)
+    table = found.table()
+    cut, left_out, longer = [], [], 0
+    for _, group in table.groupby("setting", sort=False) if len(table) else ():
+        at = _common_rounds(group) if rounds is None else rounds
+        for _, row in group.iterrows():
+            here = None if at is None else at_rounds(row.to_dict(), at)
+            if here is None:
+                left_out.append(LeftOut(row["where"], int(row["rounds_done"]), row["status"]))
+            else:
+                cut.append(here)
+                longer += int(row["rounds_done"] > here["rounds_done"])
+    left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
+    if not cut:
+        raise RunFolderError(_nothing(found, left_out, rounds))
+    summaries = pd.DataFrame(cut, columns=table.columns)
     summaries = summaries.assign(label=_labels(summaries), detail=_details(summaries))
+    return Runs(
+        summaries,
+        _curves(found, summaries),
+        {run.summary["run_id"]: run for run in found.runs},
+        longer,
+        tuple(left_out),
+        found.damaged,
+    )
+
+
+def at_rounds(row: Mapping[Any, Any], rounds: int) -> dict[Any, Any] | None:
+    """Return a run's row of `Collection.table` as it was after so many rounds.
+
+    None if the whole test set was not measured there, unless the run had diverged before.
+    """
+    for milestone in row["milestones"]:
+        if milestone["rounds"] == rounds:
+            whole = rounds == row["rounds_done"] and row["status"] == "finished"
+            unknown = () if whole else (key for key in OF_THE_END if key in row)
+            return {
+                **row,
+                **dict.fromkeys(unknown),
+                "status": "finished",
+                "rounds": rounds,
+                "rounds_done": rounds,
+                "final_accuracy": milestone["accuracy"],
+                "final_loss": milestone["loss"],
+                "final_samples": milestone["samples"],
+                "weights_sha256": milestone["weights_sha256"],
+                "seconds_per_round": milestone["train_seconds"] / max(rounds, 1),
+            }
+    diverged = row["status"] == "diverged" and row["rounds_done"] <= rounds
+    return {**row, "rounds": rounds} if diverged else None
+
+
+def _common_rounds(group: pd.DataFrame) -> int | None:
+    """Return N for the runs of one setting; None if nothing was measured and none diverged."""
+    last: list[int] = [found[-1]["rounds"] for found in group["milestones"] if len(found)]
+    if last:
+        return max(set(last), key=lambda rounds: (last.count(rounds), rounds))
+    diverged = group[group["status"] == "diverged"]
+    return int(diverged["rounds"].max()) if len(diverged) else None
+
+
+def _curves(found: Collection, summaries: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves of the runs that count, cut at their rounds."""
     points = ["run_id", "round", "accuracy", "loss", "train_seconds"]
     facts = ["run_id", "label", "selector", "task", "model", "setting", "seed"]
-    curves = evaluations(folder)[points].drop_duplicates(["run_id", "round"])
-    readable = summaries["run_id"].isin(curves["run_id"])  # the others have been warned of
-    return Runs(summaries[readable], curves.merge(summaries[facts], on="run_id"))
+    ends = summaries[[*facts, "rounds"]]
+    curves = found.curves()[points].drop_duplicates(["run_id", "round"]).merge(ends, on="run_id")
+    return curves[curves["round"] <= curves["rounds"]].drop(columns="rounds").reset_index(drop=True)
+
+
+def _nothing(found: Collection, left_out: list[LeftOut], rounds: int | None) -> str:
+    """Say why there is nothing to report."""
+    if rounds is not None and found.runs:
+        known = {m["rounds"] for run in found.runs for m in run.summary["milestones"]}
+        every = ", ".join(f"{number:,}" for number in sorted(known)) or "none yet"
+        return f"{found.source}: found no run measured at --rounds {rounds}; allowed: {every}"
+    parts = [
+        *([f"not measured yet: {_told(left_out)}"] if left_out else []),
+        *([f"{len(found.damaged)} damaged: {'; '.join(found.damaged)}"] if found.damaged else []),
+    ]
+    told = "; ".join(parts) or "titan-run with paths.runs makes them"
+    return f"{found.source}: found no finished runs; {told}"
+
+
+def _told(left_out: "list[LeftOut] | tuple[LeftOut, ...]") -> str:
+    """Name the first few runs that are left out, and how far they are."""
+    shown = [f"{run.where} ({run.status}, {run.rounds:,} rounds)" for run in left_out[:5]]
+    more = len(left_out) - len(shown)
+    return ", ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
 def _labels(summaries: pd.DataFrame) -> list[str]:

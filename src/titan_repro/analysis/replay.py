@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import yaml
 
 from titan_repro.adaptive_config import ADAPTIVE
 from titan_repro.boards.clock import MB, Replayed, modelled
@@ -19,7 +18,7 @@ from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import ALWAYS, IdleTrace, read_idle
 from titan_repro.boards.round_work import RoundCounter
 from titan_repro.errors import ConfigurationError
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.recorded import RecordedRun
 
 Config = Mapping[str, Any]
 """A run's config.yaml."""
@@ -49,18 +48,21 @@ class Replay:
         self._count_rounds = count_rounds
         self._counters: dict[str, RoundCounter] = {}
 
-    def run(self, folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
-        """Replay one run. Raises ConfigurationError if the device cannot say what it costs."""
-        config = _read_config(folder)
+    def run(self, run: RecordedRun, summary: Mapping[Any, Any]) -> Replayed:
+        """Replay one run until the `rounds_done` of `summary`, its row of `Runs.summaries`.
+
+        Raises ConfigurationError if the device cannot say what it costs.
+        """
+        config = run.config
         if self.device.board is None:
-            _check_measured_here(self.device, config, folder)
-            return _measured(folder, summary)
-        counter, rounds = self._counter(config), folder.rounds()
+            _check_measured_here(self.device, run)
+            return _measured(run, summary)
+        counter, rounds = self._counter(config), run.sizes(int(summary["rounds_done"]))
         return modelled(self.device.board, counter, rounds, config["delay"], _idle(config))
 
-    def counter(self, folder: RunFolder) -> RoundCounter:
+    def counter(self, run: RecordedRun) -> RoundCounter:
         """Return what counts the rounds of a run."""
-        return self._counter(_read_config(folder))
+        return self._counter(run.config)
 
     def _counter(self, config: Config) -> RoundCounter:
         deciding = {
@@ -76,10 +78,10 @@ class Replay:
         return self._counters[key]
 
 
-def _measured(folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
+def _measured(run: RecordedRun, summary: Mapping[Any, Any]) -> Replayed:
     """Return what the run itself recorded."""
-    curve = folder.evaluations()
     done, mean = int(summary["rounds_done"]), float(summary["seconds_per_round"])
+    curve = run.curve[run.curve["round"] <= done]
     known = dict(zip(curve["round"], curve["train_seconds"], strict=True))
     known.setdefault(done, done * mean)  # a diverged run ends between evaluations
     inline = summary["executor"] == "inline"
@@ -92,12 +94,13 @@ def _measured(folder: RunFolder, summary: Mapping[Any, Any]) -> Replayed:
     )
 
 
-def _check_measured_here(device: Device, config: Config, folder: RunFolder) -> None:
-    found = (config["device"]["tensors"], config["device"]["threads"])
+def _check_measured_here(device: Device, run: RecordedRun) -> None:
+    profile = run.config["device"]
+    found = (profile["tensors"], profile["threads"])
     if found != (device.tensors, device.threads):
         raise ConfigurationError(
-            f"device: found {device.name}, whose clock is measured, for {folder.path}, which was "
-            f"made with device={config['device']['name']}; allowed: that one, or a modelled device"
+            f"device: found {device.name}, whose clock is measured, for {run.where}, which was "
+            f"made with device={profile['name']}; allowed: that one, or a modelled device"
         )
 
 
@@ -107,8 +110,3 @@ def _idle(config: Config) -> IdleTrace:
     if coarse_filter is None or coarse_filter.get("budget") != ADAPTIVE:
         return ALWAYS
     return read_idle(config["idle"]["trace"])
-
-
-def _read_config(folder: RunFolder) -> Config:
-    config: Config = yaml.safe_load((folder.path / "config.yaml").read_text(encoding="utf-8"))
-    return config

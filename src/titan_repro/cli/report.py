@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from titan_repro.cli.report_runs import add_commands
 from titan_repro.errors import ConfigurationError, UserError
 
 if TYPE_CHECKING:
+    from titan_repro.analysis.load import Runs
     from titan_repro.analysis.replay import Device, Replay
     from titan_repro.boards.round_work import RoundCounter
 
@@ -32,19 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="selectors side by side, for every task and model under RUNS"
     )
-    compare.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
+    _add_runs(compare)
     compare.add_argument(
         "--figure", type=Path, metavar="FILE", help="also draw the accuracy curves (.png .pdf .svg)"
     )
     compare.set_defaults(call=_compare)
     table = commands.add_parser("table1", help="the paper's Table 1, as Markdown")
-    table.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
-    table.add_argument("--budget", help="only runs of this budget")
+    _add_runs(table)
     table.set_defaults(call=_table1)
     again = commands.add_parser(
         "replay", help="time, energy and memory of finished runs on another device"
     )
-    again.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
+    _add_runs(again)
     again.add_argument("--device", metavar="NAME", help="the same as device=NAME")
     again.add_argument(
         "overrides",
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the device, and any of its constants, as titan-run takes them",
     )
     again.set_defaults(call=_replay)
+    add_commands(commands)
     fit = commands.add_parser(
         "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
     )
@@ -65,13 +67,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> None:
     from titan_repro.analysis.comparison import comparison_report
-    from titan_repro.analysis.load import load_runs
     from titan_repro.figures.curves import plot_comparison
     from titan_repro.figures.pictures import check_format
 
     if options.figure is not None:
         check_format(options.figure)
-    runs = load_runs(options.runs)
+    runs = _load(options)
     print(comparison_report(runs))
     if options.figure is not None:
         plot_comparison(runs, options.figure)
@@ -79,19 +80,39 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _table1(options: argparse.Namespace) -> None:
-    from titan_repro.analysis.load import load_runs
     from titan_repro.figures.table1 import table1
 
-    print(table1(load_runs(options.runs, budget=options.budget)))
+    print(table1(_load(options)))
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from titan_repro.analysis.load import load_runs
     from titan_repro.figures.replay import replay_report
 
     named = [] if options.device is None else [f"device={options.device}"]
     device = _device([*named, *options.overrides])
-    print(replay_report(options.runs, load_runs(options.runs), device, _count_rounds))
+    print(replay_report(_load(options), device, _count_rounds))
+
+
+def _load(options: argparse.Namespace) -> "Runs":
+    """Read the runs, and say on standard error what of them the report leaves out."""
+    from titan_repro.analysis.load import load_runs
+
+    runs = load_runs(options.runs, options.rounds)
+    for line in runs.remarks():
+        print(f"titan-report: {line}", file=sys.stderr)
+    return runs
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", type=Path, metavar="RUNS", help="folder of run folders, or an export of them"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="count runs after N rounds (default: what most runs of a setting have)",
+    )
 
 
 def replay_on(*overrides: str) -> "Replay":

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from titan_repro.records.milestone import MILESTONES
-from titan_repro.records.run_folder import RunFolder
+from titan_repro.records.folder import RunFolder
 
 
 def run_summary(summary: Mapping[str, Any], folder: Path, asked: int | None = None) -> str:
@@ -51,8 +50,11 @@ def _recorded_at(rounds: int, summary: Mapping[str, Any], folder: Path) -> str:
     for _, point in curve[curve["round"] == rounds].iterrows():
         found = _accuracy(float(point["accuracy"]), int(point["samples"]))
         return f"{found}, a part of all, after {rounds} rounds"
-    every = ", ".join(f"{milestone:,}" for milestone in MILESTONES)
-    return f"  no accuracy was recorded after {rounds} rounds; allowed: {every}, or a run's end"
+    known = ", ".join(f"{milestone['rounds']:,}" for milestone in summary["milestones"])
+    return (
+        f"  no accuracy was recorded after {rounds} rounds; allowed: {known or 'none'} (the whole "
+        "test set), or where the curve has a point (a part)"
+    )
 
 
 def _measured(summary: Mapping[str, Any]) -> str:

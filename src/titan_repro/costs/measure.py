@@ -21,9 +21,8 @@ from titan_repro.devices.process import prepare
 from titan_repro.errors import ConfigurationError
 from titan_repro.files import remove_partials, write_atomically
 from titan_repro.records.identity import run_id
-from titan_repro.records.lock import exclusive
 from titan_repro.records.provenance import provenance
-from titan_repro.records.storage import read_json, write_json, writing
+from titan_repro.records.storage import exclusive, read_json, write_json, writing
 from titan_repro.runs.build import build_crew, build_loader, build_network, load_task
 from titan_repro.tasks.base import Source, Task, locate
 

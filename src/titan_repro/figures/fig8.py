@@ -10,9 +10,9 @@ import pandas as pd
 
 from titan_repro.analysis.comparison import markdown
 from titan_repro.analysis.costs import paper_numbers
-from titan_repro.analysis.load import load_runs
+from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
-from titan_repro.analysis.sample_latency import measured_latency, modelled_latency
+from titan_repro.analysis.sample_latency import modelled_latency
 from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
 from titan_repro.boards.cost_model import Board
 from titan_repro.errors import ConfigurationError
@@ -20,7 +20,6 @@ from titan_repro.figures.costs_table import digits
 from titan_repro.figures.pictures import check_format, rows_of_two, save
 from titan_repro.figures.spreads import RANGE, Spread, band, errors, spread_cells
 from titan_repro.figures.style import colour
-from titan_repro.records.run_folder import RunFolder
 
 NOTES = """\
 Latency: milliseconds a sample in the coarse filter, or of scoring and choosing on every sample;
@@ -77,23 +76,24 @@ def figure8(runs: Path, path: Path, replay: Replay) -> str:
     board = replay.device.board
     if board is None:
         raise ConfigurationError(f"device: found {replay.device.name}; allowed: a modelled device")
-    sweeps = find_sweeps(runs, load_runs(runs), "blocks", "fig8")
-    read = [_read(runs, sweep, board, replay) for sweep in sweeps]
+    loaded = load_runs(runs)
+    sweeps = find_sweeps(runs, loaded, "blocks", "fig8")
+    read = [_read(loaded, sweep, board, replay) for sweep in sweeps]
     _plot(read, path, replay.device.name)
     parts = [part for one in read for part in (one.sweep.title, _table(one, replay.device.name))]
     return "\n\n".join([*parts, NOTES])
 
 
-def _read(folder: Path, sweep: Sweep, board: Board, replay: Replay) -> BlockSweep:
+def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSweep:
     def point(name: str, runs: pd.DataFrame) -> Point | None:
         if len(runs) == 0:
             return None
-        folders = [RunFolder(folder / part) for part in runs["folder"]]
+        recorded = [loaded.recorded[run_id] for run_id in runs["run_id"]]
         sizes = [runs.iloc[0][f"config.{key}"] for key in ("stream.source.velocity", "batch_size")]
         return Point(
             name,
-            Spread.of(measured_latency(each) for each in folders).mean,
-            modelled_latency(board, replay.counter(folders[0]), *map(int, sizes)),
+            Spread.of(each.sample_milliseconds() for each in recorded).mean,
+            modelled_latency(board, replay.counter(recorded[0]), *map(int, sizes)),
             accuracies(runs),
         )
 

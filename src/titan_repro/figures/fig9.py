@@ -17,7 +17,6 @@ from titan_repro.boards.clock import Replayed
 from titan_repro.figures.pictures import check_format, rows_of_two, save
 from titan_repro.figures.spreads import RANGE, Spread, band, errors, spread_cells
 from titan_repro.figures.style import colour
-from titan_repro.records.run_folder import RunFolder
 
 CLOCKS = ("measured", "modelled")
 PAPER_COLOUR = "#1a1a1a"
@@ -69,19 +68,19 @@ def figure9(runs: Path, path: Path, replay: Replay) -> str:
     check_format(path)
     loaded = load_runs(runs)
     sweeps = find_sweeps(runs, loaded, "filter.budget", "fig9")
-    read = [_read(runs, sweep, loaded, replay) for sweep in sweeps]
+    read = [_read(sweep, loaded, replay) for sweep in sweeps]
     _plot(read, path, replay.device.name)
     parts = [part for one in read for part in (one.sweep.title, _table(one, replay.device.name))]
     return "\n\n".join([*parts, NOTES])
 
 
-def _read(folder: Path, sweep: Sweep, loaded: Runs, replay: Replay) -> BudgetSweep:
+def _read(sweep: Sweep, loaded: Runs, replay: Replay) -> BudgetSweep:
     titan = pd.concat([sweep.titan, sweep.rest])
-    saved = _saved(folder, pd.concat([sweep.rs, titan]), loaded.curves, replay)
+    saved = _saved(loaded, pd.concat([sweep.rs, titan]), replay)
 
     def point(name: str, own: pd.DataFrame) -> Point:
         mine = saved[saved["run_id"].isin(own["run_id"])]
-        counts = [RunFolder(folder / part).rounds()["candidates"].mean() for part in own["folder"]]
+        counts = [_candidates(loaded, run) for _, run in own.iterrows()]
         return Point(
             name,
             Spread.of(counts).mean,
@@ -110,12 +109,18 @@ def _adaptive(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     ]
 
 
-def _saved(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, replay: Replay) -> pd.DataFrame:
+def _candidates(loaded: Runs, run: "pd.Series[Any]") -> float:
+    """Return the mean number of candidates of a run's rounds."""
+    sizes = loaded.recorded[run["run_id"]].sizes(int(run["rounds_done"]))
+    return float(sizes["candidates"].mean())
+
+
+def _saved(loaded: Runs, runs: pd.DataFrame, replay: Replay) -> pd.DataFrame:
     """Return the pairs of `comparison.pairs` with the time saved on both clocks, in percent."""
-    paired = pairs(runs, curves)
+    paired = pairs(runs, loaded.curves)
     rows = {row["run_id"]: row.to_dict() for _, row in runs.iterrows()}
     needed = {*paired["run_id"], *paired["random_id"]}
-    clocks = {i: replay.run(RunFolder(folder / rows[i]["folder"]), rows[i]) for i in needed}
+    clocks = {i: replay.run(loaded.recorded[i], rows[i]) for i in needed}
     modelled = [_modelled_ratio(pair, clocks) for pair in paired.to_dict("records")]
     return paired.assign(
         measured=100 * (1 - paired["time_ratio"].astype(float)),

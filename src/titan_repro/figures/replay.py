@@ -1,7 +1,6 @@
 """The table of `titan-report replay`: a row a run, a table a setting."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ from titan_repro.analysis.comparison import markdown, order_labels, setting_titl
 from titan_repro.analysis.load import Runs
 from titan_repro.analysis.replay import CountRounds, Device, Replay
 from titan_repro.boards.clock import MB, Replayed
-from titan_repro.records.run_folder import RunFolder
 
 NO_TARGET, NEVER = -1, -2
 """Arrivals of runs that have no random selection to be held against, and that never got there."""
@@ -28,8 +26,8 @@ HEADER = (
 )
 
 
-def replay_report(folder: Path, runs: Runs, device: Device, count_rounds: CountRounds) -> str:
-    """Return a table for every setting among the runs below `folder`, a row a run.
+def replay_report(runs: Runs, device: Device, count_rounds: CountRounds) -> str:
+    """Return a table for every setting among the runs, a row a run.
 
     Raises ConfigurationError if the device cannot say what one of the runs costs.
     """
@@ -41,7 +39,7 @@ def replay_report(folder: Path, runs: Runs, device: Device, count_rounds: CountR
     ]
     for _, group in runs.summaries.groupby("setting", sort=False):
         replayed = {
-            run["run_id"]: replay.run(RunFolder(folder / run["folder"]), run.to_dict())
+            run["run_id"]: replay.run(runs.recorded[run["run_id"]], run.to_dict())
             for _, run in group.iterrows()
         }
         parts += [setting_title(group), _table(group, runs.curves, replayed)]

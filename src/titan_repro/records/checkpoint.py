@@ -1,8 +1,13 @@
-"""The one file from which a run goes on. Its rename commits everything written before it."""
+"""The one file from which a run goes on, and the digest that says that two runs ended alike.
 
+The rename of a checkpoint commits everything that was written before it.
+"""
+
+import hashlib
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,3 +92,16 @@ def _check_readable(value: object, name: str) -> None:
             f"{name} is a {type(value).__name__}; a checkpoint holds tensors, numbers, text, "
             "None, lists, tuples and dictionaries"
         )
+
+
+def weights_sha256(state: Mapping[str, Tensor]) -> str:
+    """Return 64 hexadecimal digits over names, types, shapes and contents of a `state_dict()`.
+
+    The order of entries, the device and the memory format (channels_last) do not change it.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}/{tensor.dtype}/{tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,95 +1,145 @@
-"""Many run folders as one table, for reports."""
+"""All runs that lie in one place: a folder of run folders, or an export of them."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
-import yaml
 
 from titan_repro.errors import RunFolderError
-from titan_repro.records.evaluations import COLUMNS
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.storage import damaged, unreadable
-from titan_repro.records.summary import KEYS
-
-log = logging.getLogger(__name__)
+from titan_repro.records.export import is_export, read_export
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.recorded import RecordedRun, read_folder
+from titan_repro.records.results import CURVE_COLUMNS, KEYS, is_final
 
 RUN_COLUMNS = ("run_id", "task", "model", "selector", "seed")
-"""The columns that say which run a row of `evaluations` belongs to."""
-
-_ELSEWHERE = ("paths", "hydra")
-"""Parts of a configuration that cannot change a result."""
-
-Result = TypeVar("Result")
+"""The columns that say which run a row of `Collection.curves` belongs to."""
 
 
-def collect(runs: Path) -> pd.DataFrame:
-    """Return one row for every run folder below `runs` that has a summary, whatever its status.
+@dataclass(frozen=True)
+class Begun:
+    """A run that has neither ended nor been measured so far. rounds: how many are on the disk."""
 
-    Columns: `folder` (relative to `runs`), the keys of summary.json, and every value of config.yaml
-    under its dotted key behind "config.", such as "config.filter.budget"; lists become tuples.
-    Folders that cannot be read are left out and named in one warning. Raises RunFolderError if
-    `runs` is no folder.
+    path: Path
+    rounds: int
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What was found.
+
+    runs: those with a summary, whatever their status, in the order of task, model, selector and id;
+        of a run that is there twice, the one that went further.
+    begun: those without. damaged: a line for each that cannot be read.
     """
-    rows = [
-        {"folder": str(folder.path.relative_to(runs)), **summary, **config}
-        for folder, summary, config in _read_all(runs, _config_columns)
-    ]
-    return pd.DataFrame(rows, columns=None if rows else ["folder", *KEYS])
+
+    source: Path
+    runs: tuple[RecordedRun, ...]
+    begun: tuple[Begun, ...]
+    damaged: tuple[str, ...]
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a run.
+
+        Columns: `where`; the keys of summary.json; and every value of config.yaml under its
+        dotted key behind "config.", such as "config.filter.budget"; lists become tuples.
+        """
+        rows = [
+            {"where": run.where, **run.summary, **_config_columns(run.config)} for run in self.runs
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["where", *KEYS])
+
+    def curves(self) -> pd.DataFrame:
+        """Return one row an evaluation. Columns: RUN_COLUMNS, then those of Evaluation."""
+        curves = [
+            run.curve.assign(**{name: run.summary[name] for name in RUN_COLUMNS})
+            for run in self.runs
+        ]
+        columns = [*RUN_COLUMNS, *CURVE_COLUMNS]
+        return (
+            pd.concat(curves, ignore_index=True)[columns]
+            if curves
+            else pd.DataFrame(columns=columns)
+        )
 
 
-def evaluations(runs: Path) -> pd.DataFrame:
-    """Return the curves of the runs that `collect` lists, one row an evaluation.
+def collect(source: Path) -> Collection:
+    """Read all runs below `source`, or those of the export that it is.
 
-    Columns: RUN_COLUMNS, then those of Evaluation. Warns and raises as `collect` does.
+    Raises RunFolderError if `source` is no folder, or a damaged export.
     """
-    curves = [
-        curve.assign(**{name: summary[name] for name in RUN_COLUMNS})
-        for _, summary, curve in _read_all(runs, RunFolder.evaluations)
-    ]
-    columns = [*RUN_COLUMNS, *COLUMNS]
-    return (
-        pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
-    )
-
-
-def _read_all(
-    runs: Path, read: Callable[[RunFolder], Result]
-) -> Iterator[tuple[RunFolder, dict[str, Any], Result]]:
-    """Yield every run folder, its summary and what `read` makes of it, in the order of paths."""
-    if not runs.is_dir():
-        raise RunFolderError(f"{runs}: no folder of runs; give the folder named by paths.runs")
-    failures = []
-    for path in sorted(runs.rglob("summary.json")):
-        folder = RunFolder(path.parent)
+    if not source.is_dir():
+        raise RunFolderError(
+            f"{source}: no such folder; allowed: a folder that titan-run or titan-report export "
+            "wrote to"
+        )
+    if is_export(source):
+        return Collection(source, _ordered(read_export(source)), (), ())
+    runs: list[RecordedRun] = []
+    begun: list[Begun] = []
+    damaged = []
+    for path in run_paths(source):
         try:
-            summary = folder.summary()
-            if summary is None:
-                continue  # removed since it was found
-            result = read(folder)
+            if (path / "summary.json").exists():
+                runs.append(read_folder(path))
+            else:
+                begun += _begun(path)
+        except FileNotFoundError:
+            continue  # removed since it was found
         except RunFolderError as error:
-            failures.append(str(error))
-        else:
-            yield folder, summary, result
-    if failures:
-        log.warning("left out %d run folder(s): %s", len(failures), "; ".join(failures))
+            damaged.append(str(error))
+    return Collection(source, _ordered(runs), tuple(begun), tuple(damaged))
 
 
-def _config_columns(folder: RunFolder) -> dict[str, Any]:
-    """Return config.yaml, flattened to columns."""
-    path = folder.path / "config.yaml"
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except yaml.YAMLError as error:
-        raise damaged(path, error) from error
-    if not isinstance(content, dict):
-        raise damaged(path, f"a {type(content).__name__} where a mapping belongs")
-    decisive = {key: value for key, value in content.items() if key not in _ELSEWHERE}
-    return {f"config.{key}": value for key, value in _flat(decisive)}
+def _begun(path: Path) -> list[Begun]:
+    """Return the run without a summary in a folder; none if it is only just being made."""
+    folder = RunFolder(path)
+    rounds = folder.rounds_on_disk()
+    if rounds == 0 and not (path / "config.yaml").exists():
+        return []
+    return [Begun(path, rounds, folder.config())]
+
+
+def further(run: RecordedRun) -> tuple[int, bool]:
+    """Return what orders the states of one run: rounds until its last result, and if it ended."""
+    ended, milestones = is_final(run.summary), run.summary["milestones"]
+    last = milestones[-1]["rounds"] if milestones else 0
+    return run.summary["rounds_done"] if ended else last, ended
+
+
+def furthest(runs: list[RecordedRun]) -> dict[str, RecordedRun]:
+    """Return the runs by id; of those that are there twice the one that went further."""
+    found: dict[str, RecordedRun] = {}
+    for run in runs:
+        known = found.get(run.summary["run_id"])
+        if known is None or further(run) > further(known):
+            found[run.summary["run_id"]] = run
+    return found
+
+
+def run_paths(source: Path) -> Iterator[Path]:
+    """Yield all run folders below `source`, in the order of their paths."""
+    found = set()
+    for folder, below, files in os.walk(source):
+        below[:] = [name for name in below if not name.startswith(".")]
+        if {"summary.json", "evaluations.csv"} & set(files):  # others measure costs
+            found.add(Path(folder))
+            below.clear()
+    yield from sorted(found)
+
+
+def _ordered(runs: list[RecordedRun]) -> tuple[RecordedRun, ...]:
+    def place(run: RecordedRun) -> tuple[str, ...]:
+        return tuple(run.summary[key] for key in ("task", "model", "selector", "run_id"))
+
+    return tuple(sorted(furthest(runs).values(), key=place))
+
+
+def _config_columns(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"config.{key}": value for key, value in _flat(config)}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,12 @@
-"""What all files of a run folder have in common: JSON, and errors of the disk in one line."""
+"""What all files of a run folder have in common: JSON, checksums, errors in one line, the lock."""
 
+import fcntl
+import hashlib
 import json
+import os
+import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +72,71 @@ def read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise damaged(path, f"a {type(content).__name__} where an object belongs")
     return content
+
+
+def sha256_of(path: Path) -> str:
+    """Return 64 hexadecimal digits over a file's bytes. Raises RunFolderError without one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Create `folder` and hold it, by a lock on its file `.lock`, while the block runs.
+
+    The operating system drops the lock when the process ends, also by kill -9. Raises
+    RunFolderError without waiting if another process holds it or the folder cannot be written.
+    """
+    path = folder / ".lock"
+    try:
+        descriptor = _acquire(path)
+    except BlockingIOError as error:
+        raise RunFolderError(
+            f"{folder}: in use by {_holder(path)}; wait for it to end, or stop it, and start again"
+        ) from error
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder}: cannot be written ({reason(error)}); make it writable or choose "
+            "another folder with paths.runs"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the lock ends with the descriptor; its file is only a sign
+            path.unlink()
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """Return a descriptor of the file `path` that holds its lock."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _names(path, descriptor):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode())
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its last holder removed this file between our open and our lock
+
+
+def _names(path: Path, descriptor: int) -> bool:
+    """Return whether `path` still leads to the open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text().strip() or "another process"
+    except OSError:
+        return "another process"

@@ -23,16 +23,15 @@ from titan_repro.devices.process import prepare
 from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor, Round
-from titan_repro.records.digest import weights_sha256
-from titan_repro.records.evaluations import Evaluation as EvaluationRecord
+from titan_repro.records.checkpoint import weights_sha256
+from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
-from titan_repro.records.milestone import MILESTONES, Milestone
 from titan_repro.records.provenance import processors, provenance
-from titan_repro.records.round_record import RoundRecord
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.run_writer import RunWriter
+from titan_repro.records.results import MILESTONES, Milestone, Summary
+from titan_repro.records.results import Evaluation as EvaluationRecord
+from titan_repro.records.rounds import RoundRecord
 from titan_repro.records.signals import Stop, interruption
-from titan_repro.records.summary import FORMAT
+from titan_repro.records.writer import RunWriter
 from titan_repro.runs.build import (
     build_crew,
     build_executor,
@@ -233,23 +232,24 @@ class _Loop:
         """Evaluate where every run is evaluated: on a part of the test set, and at milestones."""
         if is_evaluated(self.progress.rounds_done, self.config.evaluate_every):
             self._evaluate_part()
-        if self.progress.rounds_done in MILESTONES:
-            self._evaluate_all()
+        if self.progress.rounds_done in MILESTONES and self._evaluate_all():
+            self._interrupt()  # a run under way can be read as of its last milestone
 
-    def _evaluate_all(self) -> None:
-        """Measure the network on the whole test set, once."""
+    def _evaluate_all(self) -> bool:
+        """Measure the network on the whole test set, once; return whether it was measured now."""
         progress, done = self.progress, self.progress.rounds_done
         if progress.diverged or any(known["rounds"] == done for known in progress.milestones):
-            return
+            return False
         measured = evaluate(self.executor.network, self.task.test, self.task.normalise)
         progress.diverged = not math.isfinite(measured.loss)
         if progress.diverged:
-            return
+            return False
         weights = weights_sha256(self.executor.network.state_dict())
         milestone = Milestone(
             done, **vars(measured), train_seconds=progress.train_seconds, weights_sha256=weights
         )
         progress.milestones.append(asdict(milestone))
+        return True
 
     def _evaluate_part(self) -> None:
         """Add a point to the curve, once."""
@@ -298,37 +298,36 @@ class _Loop:
     def _summary(self, status: str) -> dict[str, Any]:
         config, progress = self.config, self.progress
         final = progress.milestones[-1] if status == "finished" else {}
-        return {
-            "format": FORMAT,
-            "status": status,
-            "run_id": run_id(self.facts),
-            "setting": run_id(self.facts["setting"]),
-            "choices": self.facts["choices"],
-            "task": config.task.name,
-            "data_source": self.task.source,
-            "data_fingerprint": self.task.fingerprint,
-            "model": config.model.name,
-            "selector": config.selector.name,
-            "stream": config.stream.name,
-            "budget": config.budget.name,
-            "device": config.device.name,
-            "executor": config.executor.name,
-            "seed": config.seed,
-            "rounds": config.rounds,
-            "rounds_done": progress.rounds_done,
-            "random_rounds": progress.random_rounds,
-            "milestones": progress.milestones,
-            "final_accuracy": final.get("accuracy"),
-            "final_loss": final.get("loss"),
-            "final_samples": final.get("samples"),
-            "weights_sha256": weights_sha256(self.executor.network.state_dict()),
-            "seconds_per_round": progress.train_seconds / max(progress.rounds_done, 1),
-            "peak_memory_mb": self._peak_memory_mb(),
+        return Summary(
+            status=status,
+            run_id=run_id(self.facts),
+            setting=run_id(self.facts["setting"]),
+            choices=self.facts["choices"],
+            task=config.task.name,
+            data_source=self.task.source,
+            data_fingerprint=self.task.fingerprint,
+            model=config.model.name,
+            selector=config.selector.name,
+            stream=config.stream.name,
+            budget=config.budget.name,
+            device=config.device.name,
+            executor=config.executor.name,
+            seed=config.seed,
+            rounds=config.rounds,
+            rounds_done=progress.rounds_done,
+            random_rounds=progress.random_rounds,
+            milestones=progress.milestones,
+            final_accuracy=final.get("accuracy"),
+            final_loss=final.get("loss"),
+            final_samples=final.get("samples"),
+            weights_sha256=weights_sha256(self.executor.network.state_dict()),
+            seconds_per_round=progress.train_seconds / max(progress.rounds_done, 1),
+            peak_memory_mb=self._peak_memory_mb(),
             **self._usage().record(),
             **modelled_record(config, self.folder.rounds),
-            "processors": processors(self.folder.provenance()),
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+            processors=processors(self.folder.provenance()),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        ).record()
 
     def _usage(self) -> Usage:
         """Return what this process and the ones that ran before it have used up."""

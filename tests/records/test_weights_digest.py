@@ -2,7 +2,7 @@ import hashlib
 
 import torch
 
-from titan_repro.records.digest import weights_sha256
+from titan_repro.records.checkpoint import weights_sha256
 
 STATE = {
     "conv": torch.arange(2 * 3 * 4 * 4, dtype=torch.float32).reshape(2, 3, 4, 4),

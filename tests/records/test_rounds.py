@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from simulated_run import record
 
-from titan_repro.records.round_record import SCHEMA, RoundRecord, to_table
+from titan_repro.records.rounds import SCHEMA, RoundRecord, to_table
 
 
 def test_schema_has_the_fields_of_the_record_in_order() -> None:

@@ -41,17 +41,29 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import yaml
 
 from titan_repro.errors import RunFolderError
 from titan_repro.files import remove_partials
-from titan_repro.records import round_parts
-from titan_repro.records.digest import sha256_of
-from titan_repro.records.evaluations import COLUMNS, DTYPES
-from titan_repro.records.lock import exclusive
-from titan_repro.records.round_record import SCHEMA
-from titan_repro.records.run_writer import RunWriter
-from titan_repro.records.storage import damaged, older, read_json, unreadable, writing
-from titan_repro.records.summary import OlderFormatError, check_summary, covers, is_final
+from titan_repro.records.results import (
+    CURVE_COLUMNS,
+    CURVE_DTYPES,
+    OlderFormatError,
+    check_summary,
+    covers,
+    is_final,
+)
+from titan_repro.records.rounds import SCHEMA, count_rows, find_parts, first_round, read_rows
+from titan_repro.records.storage import (
+    damaged,
+    exclusive,
+    older,
+    read_json,
+    sha256_of,
+    unreadable,
+    writing,
+)
+from titan_repro.records.writer import RunWriter
 
 
 class RunFolder:
@@ -93,7 +105,7 @@ class RunFolder:
     def verify(self) -> None:
         """Hold the files of a run that has ended against the checksums in its summary.
 
-        Raises RunFolderError naming the first that is missing or has changed.
+        Raises RunFolderError naming, in one line, all that are missing or have changed.
         """
         summary = self.summary()
         if not is_final(summary):
@@ -103,9 +115,17 @@ class RunFolder:
             checksums = dict(summary["files"])
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(self.path / "summary.json", "no checksums") from error
-        for name, checksum in checksums.items():
-            if sha256_of(self.path / name) != checksum:
-                raise damaged(self.path / name, "not as it was when the run ended")
+        found = {name: self._state_of(name, checksum) for name, checksum in checksums.items()}
+        wrong = [f"{name} {state}" for name, state in found.items() if state is not None]
+        if wrong:
+            raise damaged(self.path, ", ".join(wrong))
+
+    def _state_of(self, name: str, checksum: str) -> str | None:
+        """Say what is wrong with a file; None if nothing is."""
+        path = self.path / name
+        if not path.exists():
+            return "is missing"
+        return None if sha256_of(path) == checksum else "is not as it was when the run ended"
 
     @contextmanager
     def claim(self) -> Iterator[RunWriter]:
@@ -123,6 +143,23 @@ class RunFolder:
                     writer.remove_checkpoint()
             yield writer
 
+    def config(self) -> dict[str, Any]:
+        """Return the run's configuration, with lists and numbers as YAML has them."""
+        path = self.path / "config.yaml"
+        try:
+            content = yaml.safe_load(path.read_bytes())
+        except OSError as error:
+            raise unreadable(path, error) from error
+        except yaml.YAMLError as error:
+            raise damaged(path, error) from error
+        if not isinstance(content, dict):
+            raise damaged(path, f"a {type(content).__name__} where a mapping belongs")
+        return content
+
+    def rounds_on_disk(self) -> int:
+        """Return the number of rounds that `rounds` has, from the files' footers."""
+        return sum(count_rows(path) for path in self._parts())
+
     def provenance(self) -> dict[str, Any] | None:
         """Return what the first start wrote, those that went on from it under "resumed"."""
         return read_json(self.path / "provenance.json")
@@ -135,7 +172,7 @@ class RunFolder:
         except RunFolderError as error:
             failure = error
         if is_final(self.summary()):  # asked last: only then does a finishing run remove parts
-            table = round_parts.read_rows(self.path / "rounds.parquet")
+            table = read_rows(self.path / "rounds.parquet")
         elif failure is not None:
             raise failure
         frame: pd.DataFrame = table.to_pandas()
@@ -145,21 +182,24 @@ class RunFolder:
         """Return one row an evaluation with the columns of Evaluation."""
         path = self.path / "evaluations.csv"
         try:
-            table = pd.read_csv(path, dtype=DTYPES)
+            table = pd.read_csv(path, dtype=CURVE_DTYPES)
         except OSError as error:
             raise unreadable(path, error) from error
         except ValueError as error:
             raise damaged(path, error) from error
-        if tuple(table.columns) != COLUMNS:
+        if tuple(table.columns) != CURVE_COLUMNS:
             raise damaged(path, f"columns {list(table.columns)}")
         return table
 
-    def _read_parts(self) -> pa.Table:
-        parts = round_parts.find_parts(self.path / "rounds")
+    def _parts(self) -> list[Path]:
+        parts = find_parts(self.path / "rounds")
         merged = self.path / "rounds.parquet"
-        if merged.exists() and not any(round_parts.first_round(part) == 0 for part in parts):
+        if merged.exists() and not any(first_round(part) == 0 for part in parts):
             parts = [merged, *parts]  # killed at the moment when it began to be extended
-        tables = [round_parts.read_rows(part) for part in parts]
+        return parts
+
+    def _read_parts(self) -> pa.Table:
+        tables = [read_rows(part) for part in self._parts()]
         return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
     def _leftovers(self) -> bool:

@@ -3,7 +3,7 @@ import time
 from pathlib import Path
 
 from titan_repro.errors import RunFolderError
-from titan_repro.records.lock import exclusive
+from titan_repro.records.storage import exclusive
 
 
 def test_only_one_of_many_holds_the_folder_at_a_time(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import torch
 from simulated_run import contents, processes, provenance, record, simulate, summary
 
 from titan_repro.errors import RunFolderError
-from titan_repro.records import checkpoint, round_parts
-from titan_repro.records.evaluations import Evaluation
-from titan_repro.records.round_record import SCHEMA
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.run_writer import CHECKED, RunWriter
+from titan_repro.records import checkpoint, rounds
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import Evaluation
+from titan_repro.records.rounds import SCHEMA
+from titan_repro.records.writer import CHECKED, RunWriter
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ def test_diverged_run_is_complete_and_keeps_its_rounds(tmp_path: Path) -> None:
 def test_merged_file_does_not_depend_on_where_the_parts_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(round_parts, "ROWS_PER_GROUP", 16)
+    monkeypatch.setattr(rounds, "ROWS_PER_GROUP", 16)
     for every in (1, 5, 16, 1000):
         simulate(tmp_path / str(every), rounds=50, checkpoint_every=every)
     files = [contents(tmp_path / str(every))["rounds.parquet"] for every in (1, 5, 16, 1000)]
@@ -108,7 +108,7 @@ def test_merged_file_does_not_depend_on_where_the_parts_began(
 def test_rounds_leave_memory_without_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(round_parts, "ROWS_PER_GROUP", 4)
+    monkeypatch.setattr(rounds, "ROWS_PER_GROUP", 4)
     with RunFolder(tmp_path).claim() as run:
         run.start("", provenance())
         for t in range(10):
@@ -254,6 +254,38 @@ def test_vanishing_before_any_single_change_to_the_disk(tmp_path: Path) -> None:
     for path in paths:
         simulate(path)
         assert contents(path) == expected
+
+
+def test_vanishing_before_any_single_change_to_the_disk_while_extending(tmp_path: Path) -> None:
+    parent, child = processes.Pipe()
+    process = processes.Process(target=simulated_run.vanish_while_extending, args=(tmp_path, child))
+    process.start()
+    assert parent.poll(60)
+    steps = parent.recv()
+    process.join(30)
+    expected = contents(tmp_path / "reference")
+    assert steps > 30
+    paths = [tmp_path / str(step) for step in range(steps)]
+    for path in paths:
+        folder, told = RunFolder(path), RunFolder(path).summary()
+        assert told is not None
+        assert told["rounds_done"] >= 5
+        assert committed_rounds(path) >= 5  # extending takes back nothing
+        assert len(folder.rounds()) >= committed_rounds(path)
+        assert list(folder.evaluations()["round"])[:2] == [2, 4]
+        simulate(path, 9, end_point=True)
+        assert contents(path) == expected
+
+
+def test_a_run_that_was_being_extended_ends_at_its_old_length_if_asked(tmp_path: Path) -> None:
+    simulate(tmp_path / "reference", 5, end_point=True)
+    path = tmp_path / "run"
+    simulate(path, 5, end_point=True)
+    with RunFolder(path).claim() as run:
+        run.start("", provenance())
+    assert RunFolder(path).completed(5) is None
+    assert simulate(path, 5, end_point=True)["status"] == "finished"
+    assert contents(path) == {**contents(tmp_path / "reference")}
 
 
 def test_a_result_is_whole_whatever_the_ending_left_behind(tmp_path: Path) -> None:

@@ -14,12 +14,9 @@ from titan_repro.errors import RunFolderError
 from titan_repro.files import write_atomically
 from titan_repro.records import checkpoint as checkpoints
 from titan_repro.records.checkpoint import Checkpoint
-from titan_repro.records.digest import sha256_of
-from titan_repro.records.evaluations import Evaluation, EvaluationLog
-from titan_repro.records.round_parts import RoundParts
-from titan_repro.records.round_record import RoundRecord
-from titan_repro.records.storage import damaged, read_json, write_json, writing
-from titan_repro.records.summary import FINAL, check_summary, is_final
+from titan_repro.records.results import FINAL, Evaluation, EvaluationLog, check_summary, is_final
+from titan_repro.records.rounds import RoundParts, RoundRecord
+from titan_repro.records.storage import damaged, read_json, sha256_of, write_json, writing
 
 CHECKED = ("config.yaml", "provenance.json", "evaluations.csv", "rounds.parquet")
 """Files that summary.json has checksums of."""
@@ -100,7 +97,7 @@ class RunWriter:
         """End the run: one file of rounds, and the summary with checksums; return the summary.
 
         The last checkpoint stays, for the run may be extended, unless the run has diverged.
-        Raises ValueError if the summary lacks one of summary.KEYS or holds NaN.
+        Raises ValueError if the summary lacks one of results.KEYS or holds NaN.
         """
         content = check_summary(summary, FINAL)
         self._rounds.flush()
@@ -137,7 +134,8 @@ class RunWriter:
                 "or delete the run folder to start again"
             )
         unended = {key: value for key, value in summary.items() if key != "files"}
-        write_json(self._summary, {**unended, "status": "interrupted"})
+        end = dict.fromkeys(("final_accuracy", "final_loss", "final_samples"))
+        write_json(self._summary, {**unended, **end, "status": "interrupted"})
 
     def _note_resumption(self, provenance: Mapping[str, Any]) -> None:
         path = self._path / "provenance.json"

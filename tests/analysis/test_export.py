@@ -1,0 +1,228 @@
+"""Exports: the same bytes for the same runs, and the same reports from them."""
+
+import json
+import shutil
+import signal
+from dataclasses import fields
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from titan_repro.analysis.comparison import comparison_report
+from titan_repro.analysis.export import export_runs
+from titan_repro.analysis.load import load_runs
+from titan_repro.cli.report import _count_rounds, _device
+from titan_repro.errors import RunFolderError
+from titan_repro.figures.replay import replay_report
+from titan_repro.figures.table1 import table1
+from titan_repro.records.collect import collect
+from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS, SUMMARY
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import Summary
+from titan_repro.runs import run as run_module
+from titan_repro.runs.run import InterruptedRun, run
+
+FILES = (RUNS, *PARTS, "README.md")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("export") / "runs"
+
+
+@pytest.fixture
+def runs(configure, kept, monkeypatch):
+    """Runs of two selectors and two seeds, one that diverged, one that was stopped."""
+    if not kept.exists():
+        monkeypatch.setattr(run_module, "MILESTONES", (8,))
+        tiny = ("evaluate_every=4", "evaluation_samples=50", f"paths.runs={kept}")
+        for selector in ("rs", "titan"):
+            for seed in (0, 1):
+                noise = "stream=label_noise"
+                run(configure(*tiny, f"selector={selector}", f"seed={seed}", "rounds=12", noise))
+        run(configure(*tiny, "selector=titan", "learning_rate=1e6", "rounds=30"))
+        with pytest.raises(InterruptedRun):
+            run(configure(*tiny, "selector=ce", "rounds=12"), observers=[StopAfter(10)])
+    return kept
+
+
+class StopAfter:
+    """An observer that asks to stop after a number of rounds in all."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+
+    def begin(self, folder, start, rounds):
+        pass
+
+    def round(self, result):
+        if result.t + 1 == self.rounds:
+            signal.raise_signal(signal.SIGINT)
+
+    def evaluation(self, rounds_done, evaluation):
+        pass
+
+    def end(self):
+        pass
+
+
+def contents(folder):
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_every_report_says_the_same_of_an_export(runs, tmp_path):
+    exported = export_runs(runs, tmp_path / "data")
+    assert (exported.runs, exported.kept, exported.left_out, exported.damaged) == (6, 0, (), ())
+    folders, export = load_runs(runs), load_runs(tmp_path / "data")
+    assert comparison_report(export) == comparison_report(folders)
+    assert table1(export) == table1(folders)
+    for device in ("device=host", "device=jetson_nano"):
+        there, here = (
+            replay_report(each, _device([device]), _count_rounds) for each in (export, folders)
+        )
+        assert there == here
+    assert comparison_report(load_runs(tmp_path / "data", 8)) == comparison_report(
+        load_runs(runs, 8)
+    )
+
+
+def test_an_export_gives_back_what_it_keeps(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    for folder, export in zip(collect(runs).runs, collect(tmp_path / "data").runs, strict=True):
+        if folder.summary["status"] == "interrupted":
+            continue
+        assert dict(export.summary) == dict(folder.summary)
+        assert export.config == folder.config
+        pd.testing.assert_frame_equal(export.curve, folder.curve)
+        done = folder.summary["rounds_done"]
+        pd.testing.assert_frame_equal(export.sizes(done), folder.sizes(done), check_dtype=False)
+        told = {**folder.provenance, "command": None}
+        assert {**export.provenance, "command": None} == told
+        assert export.sample_milliseconds() == pytest.approx(
+            folder.sample_milliseconds(), nan_ok=True
+        )
+
+
+def test_an_unfinished_run_is_kept_until_its_last_milestone(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    [found] = [run for run in collect(tmp_path / "data").runs if run.summary["selector"] == "ce"]
+    [milestone] = found.summary["milestones"]
+    assert (found.summary["status"], found.summary["rounds_done"]) == ("interrupted", 8)
+    assert found.summary["weights_sha256"] == milestone["weights_sha256"]
+    assert found.summary["final_accuracy"] is None
+    assert list(found.curve["round"]) == [0, 4, 8]
+    assert len(found.sizes(100)) == 8
+    assert list(found.kept().blocks["rounds"]) == [8]
+
+
+def test_the_same_runs_give_the_same_bytes_wherever_they_are(runs, tmp_path):
+    export_runs(runs, tmp_path / "first")
+    moved = tmp_path / "other" / "place"
+    for number, path in enumerate(sorted(runs.rglob("summary.json"), reverse=True)):
+        shutil.copytree(path.parent, moved / str(number))
+    export_runs(moved, tmp_path / "second")
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    for name in FILES:
+        assert str(tmp_path).encode() not in (tmp_path / "first" / name).read_bytes()
+        assert b"/runs" not in (tmp_path / "first" / name).read_bytes()
+
+
+def test_an_export_of_an_export_and_over_itself_is_the_same(runs, tmp_path):
+    export_runs(runs, tmp_path / "first")
+    before = contents(tmp_path / "first")
+    export_runs(tmp_path / "first", tmp_path / "second")
+    assert contents(tmp_path / "second") == before
+    assert export_runs(runs, tmp_path / "first").kept == 6
+    assert contents(tmp_path / "first") == before
+
+
+def test_exporting_over_an_export_adds_and_keeps_the_longer_runs(
+    runs, tmp_path, configure, monkeypatch
+):
+    """A campaign that is continued elsewhere: there, some runs are new and some go further."""
+    monkeypatch.setattr(run_module, "MILESTONES", (8,))
+    export_runs(runs, tmp_path / "data")
+    here = tmp_path / "here"
+    tiny = ("evaluate_every=4", "evaluation_samples=50", f"paths.runs={here}", "selector=rs")
+    noise = "stream=label_noise"
+    run(configure(*tiny, noise, "seed=0", "rounds=16"))  # further than there
+    run(configure(*tiny, noise, "seed=1", "rounds=8"))  # less far
+    run(configure(*tiny, noise, "seed=2", "rounds=8"))  # new
+    exported = export_runs(here, tmp_path / "data")
+    assert (exported.runs, exported.kept) == (7, 5)
+    found = {
+        (one.summary["selector"], one.summary["seed"]): one.summary["rounds_done"]
+        for one in collect(tmp_path / "data").runs
+        if one.summary["stream"] == "label_noise"
+    }
+    assert found == {("rs", 0): 16, ("rs", 1): 12, ("rs", 2): 8, ("titan", 0): 12, ("titan", 1): 12}
+    together = tmp_path / "together"
+    shutil.copytree(runs, together / "a")
+    shutil.copytree(here, together / "b")
+    export_runs(together, tmp_path / "at_once")
+    assert contents(tmp_path / "at_once") == contents(tmp_path / "data")
+
+
+def test_every_column_is_documented_and_every_key_kept(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    text = (tmp_path / "data" / "README.md").read_text()
+    for name, columns in COLUMNS.items():
+        found = pq.read_schema(tmp_path / "data" / name).names
+        assert found == [column.name for column in columns]
+        assert all(f"| {column.name} |" in text for column in columns)
+    summary = RunFolder(next(runs.rglob("summary.json")).parent).summary()
+    assert set(summary) <= {column.name for column in COLUMNS[RUNS]}
+
+
+def test_blocks_add_up_to_what_was_trained(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    table = pq.read_table(tmp_path / "data" / "blocks.parquet").to_pandas()
+    for path in runs.rglob("summary.json"):
+        summary = json.loads(path.read_text())
+        if summary["status"] == "interrupted":
+            continue
+        rounds = RunFolder(path.parent).rounds()
+        own = table[table["run_id"] == summary["run_id"]]
+        assert sum(sum(row) for row in own["chosen"]) == rounds["trained_labels"].map(len).sum()
+        assert own["noisy"].sum() == rounds["trained_noisy"].map(sum).sum()
+
+
+@pytest.mark.parametrize("name", [RUNS, *PARTS])
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "damaged"])
+def test_a_damaged_export_is_one_line(runs, tmp_path, name, missing):
+    export_runs(runs, tmp_path / "data")
+    path = tmp_path / "data" / name
+    if missing:
+        path.unlink()
+        says = "found no" if name == RUNS else rf"damaged \({name} is missing"
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        path.write_bytes(content[:-1])
+        says = "damaged" if name == RUNS else rf"damaged \({name} is not as it was written"
+    with pytest.raises(RunFolderError, match=says) as error:
+        load_runs(tmp_path / "data")
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_something_else_is_not_written_over(runs, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "README.md").write_text("mine")
+    with pytest.raises(RunFolderError, match="holds something else; allowed: a new or empty"):
+        export_runs(runs, tmp_path / "data")
+    assert (tmp_path / "data" / "README.md").read_text() == "mine"
+    with pytest.raises(RunFolderError, match="holds something else"):
+        export_runs(runs, tmp_path / "data" / "README.md")
+
+
+def test_nothing_to_export_writes_nothing(tmp_path):
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(RunFolderError, match="found no runs to export; titan-run with paths"):
+        export_runs(tmp_path / "runs", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_keys_of_a_summary_are_columns_in_the_same_words():
+    assert {column.name for column in SUMMARY} == {field.name for field in fields(Summary)}
