@@ -4,6 +4,8 @@ Everything large is imported late: `--help` needs no PyTorch, and Ctrl-C while i
 is answered in one line.
 """
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -30,6 +32,7 @@ def main() -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are put into words below
     _failures.clear()
+    atexit.register(gc.freeze)  # or the interpreter's end looks through all of PyTorch for garbage
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         _compose_and_run()

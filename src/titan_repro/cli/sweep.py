@@ -102,16 +102,11 @@ def _launch(jobs: Sequence[PlannedJob], folder: SweepFolder, launcher: Any) -> N
 
 
 def _apart(numbers: Sequence[int], jobs: Sequence[PlannedJob]) -> list[int]:
-    """Return those that can run at once: the shortest of jobs that extend one run comes first."""
-    folders: set[Path] = set()
-    apart = []
-    for number in numbers:
-        folder = jobs[number].folder
-        if folder is None or folder not in folders:
-            apart.append(number)
-        if folder is not None:
-            folders.add(folder)
-    return apart
+    """Return those that can run at once: of jobs that extend one run, that of fewest rounds."""
+    first: dict[object, int] = {}
+    for number in sorted(numbers, key=lambda n: jobs[n].rounds):
+        first.setdefault(jobs[number].folder or number, number)
+    return sorted(first.values())
 
 
 def _failures(jobs: Sequence[PlannedJob], folder: SweepFolder) -> dict[int, JobState]:
