@@ -95,7 +95,8 @@ def test_a_run_is_run_once_though_several_jobs_are_that_run():
 
 @needs_joblib
 def test_jobs_that_extend_one_run_do_not_meet(tmp_path):
-    answer = call("-m", *TWO_AT_ONCE, "selector=rs", "rounds=20,10", *TINY[1:])
+    runs = f"paths.runs={tmp_path / 'runs'}"
+    answer = call("-m", *TWO_AT_ONCE, "selector=rs", "rounds=20,10", *TINY[1:], runs)
     assert (answer.status, answer.err) == (0, "")
     [folder] = run_folders(tmp_path)
     assert [known["rounds"] for known in summary_of(folder)["milestones"]] == [10, 20]
@@ -132,7 +133,8 @@ def test_a_mistake_in_any_job_is_refused_before_the_first_one_runs(tmp_path):
 def test_two_jobs_at_once_give_the_bits_of_one(tmp_path):
     sweep = ("-m", "selector=rs,titan", "seed=0,1", *TINY)
     assert call(*sweep, "paths.runs=alone").status == 0
-    answer = call(*sweep, *TWO_AT_ONCE, "paths.runs=together")
+    # workers that an earlier test left behind have its current directory
+    answer = call(*sweep, *TWO_AT_ONCE, f"paths.runs={tmp_path / 'together'}")
     assert (answer.status, answer.err) == (0, "")
     assert results(tmp_path / "together") == results(tmp_path / "alone")
     assert list((tmp_path / "together/.sweeps").iterdir()) == []
