@@ -4,15 +4,29 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-BUDGET ?= quick
+ROUNDS ?= 1000
 SEEDS  ?= 0,1,2
 RUNS   ?= runs
+JOBS   ?= 1
 MODEL  ?= squeezenet
 
 # One thread a process: on batches of ten it is also the fastest setting.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 fig6 fig8 fig9 clean
+# Runs at once, one core each. Only the command line can choose a launcher: in an experiment file
+# Hydra does not heed it.
+LAUNCHER := $(if $(filter-out 1,$(JOBS)),hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS))
+
+# $(call sweeps,EXPERIMENTS,KEYS): one sweep after the other, on after failed runs, but not after
+# Ctrl-C; fails in the end if one did.
+define sweeps
+status=0; for experiment in $(1); do \
+	$(BIN)/titan-run $(LAUNCHER) experiment=$$experiment $(2) paths.runs=$(RUNS) || status=$$?; \
+	if [ $$status -ge 128 ]; then exit $$status; fi; \
+done
+endef
+
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig8 fig9 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -21,10 +35,11 @@ help:
 	@echo "make bench    the harness's overhead and the time of every policy (needs CIFAR-10)"
 	@echo "make bench-data      load time and peak memory of every data set that is found"
 	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
-	@echo "make table1   6 models x 8 selectors; BUDGET=$(BUDGET) SEEDS=$(SEEDS) RUNS=$(RUNS)"
+	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
+	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
-	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) BUDGET, SEEDS, RUNS as above"
-	@echo "make fig9     15 to 100 candidates; MODEL, BUDGET, SEEDS, RUNS as above"
+	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
+	@echo "make fig9     15 to 100 candidates; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 
 setup: $(READY)
 
@@ -37,7 +52,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 demo: setup
-	$(BIN)/titan-run -m task=digits model=small_cnn selector=rs,cis,titan seed=0,1,2 \
+	$(BIN)/titan-run -m $(LAUNCHER) task=digits model=small_cnn selector=rs,cis,titan seed=0,1,2 \
 		rounds=400 evaluate_every=20 evaluation_samples=360 paths.runs=$(RUNS)/demo
 	$(BIN)/titan-report compare $(RUNS)/demo --figure $(RUNS)/demo/comparison.png
 
@@ -66,12 +81,16 @@ bench-data: setup
 bench-pipeline: setup
 	$(BIN)/python scripts/bench_pipeline.py
 
-# Finished runs are not run again, so an interrupted table is continued by the same command.
+# Finished runs are not run again, so an interrupted table is continued by the same command; shorter
+# runs are extended. The table is drawn up of what there is, also if some runs failed.
 table1: setup
-	$(BIN)/titan-run experiment=table1_images seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-run experiment=table1_audio seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-run experiment=table1_movement seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-report table1 $(RUNS)
+	$(call sweeps,table1_images table1_audio table1_movement,seed=$(SEEDS) rounds=$(ROUNDS)); \
+	$(BIN)/titan-report table1 $(RUNS) --rounds $(ROUNDS) || exit $$?; exit $$status
+
+# In the order in which the answers are wanted; campaign_long goes on from campaign_images.
+campaign: setup
+	$(call sweeps,$(addprefix campaign_,movement images long baselines resnet34 resnet50)); \
+	exit $$status
 
 # What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
 fig6: setup
@@ -81,7 +100,8 @@ fig6: setup
 	$(BIN)/python scripts/fig6.py $(RUNS)
 
 fig8 fig9: setup
-	$(BIN)/titan-run experiment=$@ model=$(MODEL) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+	$(BIN)/titan-run $(LAUNCHER) experiment=$@ model=$(MODEL) seed=$(SEEDS) rounds=$(ROUNDS) \
+		paths.runs=$(RUNS)
 	$(BIN)/python scripts/$@.py $(RUNS)
 
 clean:

@@ -4,17 +4,21 @@ Everything large is imported late: `--help` needs no PyTorch, and Ctrl-C while i
 is answered in one line.
 """
 
-import multiprocessing
+import atexit
+import gc
 import os
 import signal
 import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from titan_repro.cli.say import say
 from titan_repro.errors import UserError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from titan_repro.cli.sweep_job import SweepJob
 
 _failures: list[int] = []
 """Exit statuses that jobs of this command ask for."""
@@ -23,10 +27,12 @@ _failures: list[int] = []
 def main() -> None:
     """Console entry point.
 
-    Exit status 0 done, 2 something to mend, 3 a process failed, 130 or 143 interrupted.
+    Exit status 0 done, 2 something to mend, 3 a process failed, 130 or 143 interrupted; of a sweep
+    with failed jobs 2 if every one of them is something to mend, else 1.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are put into words below
     _failures.clear()
+    atexit.register(gc.freeze)  # or the interpreter's end looks through all of PyTorch for garbage
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         _compose_and_run()
@@ -69,10 +75,10 @@ def _compose_and_run() -> None:
         _refuse(error)  # Hydra's own: an override such as `=3`, a sweep's folder on a full disk
 
 
-def _refuse(error: Exception, job: str = "") -> None:
+def _refuse(error: Exception) -> None:
     from titan_repro.cli.messages import one_line
 
-    print(f"titan-run: {one_line(error)}{job}", file=sys.stderr)
+    print(f"titan-run: {one_line(error)}", file=sys.stderr)
     _failures.append(error.exit_status if isinstance(error, UserError) else 2)
 
 
@@ -84,21 +90,26 @@ def _raised_in_job(error: Exception) -> bool:
 
 
 def _job(config: "DictConfig") -> None:
-    """Run one job of the command line or of a sweep; a sweep goes on after one that is refused."""
+    """Run one job of the command line or of a sweep, which goes on after one that fails."""
     from omegaconf.errors import OmegaConfBaseException
 
+    from titan_repro.cli.sweep_job import SweepJob
+
+    job = SweepJob.current()
+    if job is not None:
+        job.run(lambda: _run(config, job))
+        return
+    try:
+        _run(config, None)
+    except (UserError, OmegaConfBaseException) as error:
+        _refuse(error)
+
+
+def _run(config: "DictConfig", job: "SweepJob | None") -> None:
     from titan_repro.config import validate
 
-    try:
-        validate(config)  # as `run` does, but before PyTorch is imported, which takes seconds
-        _run(config)
-    except (UserError, OmegaConfBaseException) as error:
-        if multiprocessing.parent_process() is not None:
-            raise  # a launcher's worker: the sweep's own process reports it
-        _refuse(error, _which_job())
+    validate(config)  # as `run` does, but before PyTorch is imported, which takes seconds
 
-
-def _run(config: "DictConfig") -> None:
     from titan_repro.cli.run_summary import run_summary
     from titan_repro.costs.measure import is_measurement
     from titan_repro.runs.run import InterruptedRun, run
@@ -107,16 +118,16 @@ def _run(config: "DictConfig") -> None:
         _measure(config)
         return
     try:
-        outcome = run(config, sys.argv, _observers(config))
+        outcome = run(config, sys.argv, _observers(config, job))
     except InterruptedRun as stop:
-        _say(run_summary(stop.outcome.summary, stop.outcome.folder))
-        _say("Stopped on request. The same command goes on from here.")
+        say(run_summary(stop.outcome.summary, stop.outcome.folder))
+        say("Stopped on request. The same command goes on from here.")
         sys.exit(128 + stop.signal)
     asked = config.rounds if outcome.already_there else None
-    _say(run_summary(outcome.summary, outcome.folder, asked))
+    say(run_summary(outcome.summary, outcome.folder, asked))
     device = config.device.name
     if config.device.get("modelled") and outcome.summary.get("modelled_device") != device:
-        _say(
+        say(
             f"  made with device={outcome.summary['device']}; titan-report replay "
             f"{config.paths.runs} device={device} gives its clock there"
         )
@@ -132,33 +143,14 @@ def _measure(config: "DictConfig") -> None:
             print(f"{config.task.name} {config.model.name}: {step} ...", file=sys.stderr)
 
     measured = measure_costs(config, sys.argv, tell)
-    _say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
+    say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
 
 
-def _say(text: str) -> None:
-    """Print at once. Where nobody can listen a sweep goes on in silence: its results are saved."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _which_job() -> str:
-    """In a sweep, say which of its jobs a message is about."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    hydra = HydraConfig.get()
-    if hydra.mode is not RunMode.MULTIRUN:
-        return ""
-    return f" (job {hydra.job.num} of the sweep: {' '.join(hydra.overrides.task)})"
-
-
-def _observers(config: "DictConfig") -> list[Any]:
+def _observers(config: "DictConfig", job: "SweepJob | None") -> list[Any]:
     from titan_repro.cli.progress import ProgressBar
 
     title = f"{config.task.name} {config.model.name} {config.selector.name} seed {config.seed}"
-    observers: list[Any] = [ProgressBar(title)]
+    observers: list[Any] = [ProgressBar(title) if job is None else job]
     if config.tensorboard:
         from titan_repro.cli.tensorboard import TensorBoardLog
 

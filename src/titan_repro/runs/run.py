@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
-from titan_repro.config import identity, validate
+from titan_repro.config import validate
 from titan_repro.devices.process import prepare
 from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
 from titan_repro.pipeline.crew import Crew
@@ -40,8 +40,8 @@ from titan_repro.runs.build import (
     build_selector,
     load_task,
 )
-from titan_repro.runs.candidate_budget import budget_choices
 from titan_repro.runs.modelled_clock import modelled_board, modelled_record
+from titan_repro.runs.naming import run_facts, run_folder
 from titan_repro.tasks.base import Task, locate
 from titan_repro.training import Evaluation, evaluate, fixed_subset, is_evaluated
 
@@ -114,13 +114,11 @@ def run(
     network = build_network(config)
     selector = build_selector(config)
     starting = build_crew(config)
-    budget = budget_choices(config)
     modelled_board(config)  # refused now rather than after the last round
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
-    facts = identity(config, source.form, scoring=selector.scores, budget=budget)
-    names = (config.task.name, config.model.name, config.selector.name, run_id(facts))
-    folder = RunFolder(Path(config.paths.runs, *names).expanduser())
+    facts = run_facts(config, selector, source)
+    folder = run_folder(config, facts)
     summary = folder.completed(config.rounds)
     if summary is not None:
         return Outcome(folder.path, summary, already_there=True)
