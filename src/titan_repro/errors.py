@@ -3,6 +3,16 @@
 The message names the key or file, what was found there and what is allowed.
 """
 
+from typing import Any
+
+
+def shown(value: Any) -> str:
+    """Return a value as it would be typed: null, true and false, and text in quotes."""
+    words = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    return repr(value)
+
 
 class UserError(Exception):
     """Something outside the program is wrong: configuration, data or a run folder."""

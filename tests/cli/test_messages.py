@@ -33,7 +33,10 @@ WRONG = [
     ),
     (["task=speech_spectrograms", "task.front_end=mel32"], "task.front_end: no such key"),
     (["task=cifar10", "paths.data=/nowhere"], "/nowhere: no cifar10 found; looked for"),
-    (["selector.policy._target_=nope.nope"], "selector._target_: No module named 'nope'"),
+    (
+        ["selector.policy._target_=nope.nope"],
+        "selector.policy._target_: found 'nope.nope', but No module named 'nope'",
+    ),
     (["rounds=${nokey}"], "rounds: Interpolation key 'nokey' not found"),
     (["~selector"], "selector: Missing mandatory value"),
     (["+rounds=4"], "rounds: is a key already; leave out the +"),
