@@ -6,13 +6,14 @@ there and follows no key. Parameters that are annotated with a Literal take its 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any, Literal, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.errors import ConfigurationError, shown
+from titan_repro.failures import is_own
 
 GROUPS = {
     "selector.policy": None,
@@ -119,9 +120,11 @@ def parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     A class that passes `**keywords` on to its base takes what the base takes, too.
     """
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    bases = [c for c in target.__mro__ if "__init__" in vars(c)] if inspect.isclass(target) else []
+    chain: list[Callable[..., Any]] = [target]
+    if inspect.isclass(target):
+        chain = [c for c in target.__mro__ if "__init__" in vars(c) and c is not object]
     taken: dict[str, inspect.Parameter] = {}
-    for each in bases or [target]:
+    for each in chain:
         signature = _signature(each)
         taken = {n: p for n, p in signature.items() if p.kind in named} | taken
         if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in signature.values()):
@@ -136,11 +139,6 @@ def _signature(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(target).parameters
 
 
-def choices(each: inspect.Parameter) -> tuple[Any, ...] | None:
-    """Return the values that a parameter's Literal allows; None if it has no Literal."""
-    return get_args(each.annotation) if get_origin(each.annotation) is Literal else None
-
-
 def construct(
     key: str, node: Any, at: Callable[[str], str] | None = None, /, **arguments: Any
 ) -> Any:
@@ -153,44 +151,86 @@ def construct(
     where = at or (lambda name: f"{key}.{name}")
     values = plain(node)
     target = target_of(key, values)
-    given = {name: value for name, value in values.items() if name != "_target_"} | arguments
-    _check_signature(key, target, given, where)
+    held = {name: value for name, value in values.items() if name != "_target_"}
+    _check_signature(key, target, held, arguments, where)
     taken = parameters(target)
-    for name, value in given.items():
-        allowed = choices(taken[name]) if name in taken else None
-        if allowed is not None and value not in allowed:
-            listed = ", ".join(map(str, allowed))
-            raise ConfigurationError(f"{where(name)}: found {shown(value)}; allowed: {listed}")
     try:
-        return target(**given)
+        return target(**held, **arguments)
     except ConfigurationError as error:
         name, separator, rest = str(error).partition(": ")
         if separator and name in taken:  # a class knows its parameters, not where they are set
             raise ConfigurationError(f"{where(name)}: {rest}") from error
         raise
     except (ValueError, TypeError) as error:
+        if isinstance(error, TypeError) and is_own(error):
+            raise  # a mistake rather than a refusal
         said = str(error).removeprefix(f"{key.partition('.')[0]}: ")
         raise ConfigurationError(f"{key.partition('.')[0]}: {said}") from error
 
 
 def _check_signature(
-    key: str, target: Callable[..., Any], given: Mapping[str, Any], where: Callable[[str], str]
+    key: str,
+    target: Callable[..., Any],
+    held: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    where: Callable[[str], str],
 ) -> None:
+    """Raise ConfigurationError unless the target takes all names, and the values of `held`."""
+    given = {**held, **arguments}
     try:
         inspect.signature(target).bind(**given)
-        return
     except TypeError as error:
-        text = str(error)
+        raise _misfit(key, target, given, where, str(error)) from None
+    taken = parameters(target)
+    for name, value in held.items():
+        allowed = refusal(taken[name].annotation, value) if name in taken else None
+        if allowed is not None:
+            raise ConfigurationError(f"{where(name)}: found {shown(value)}; allowed: {allowed}")
+
+
+def refusal(annotation: Any, value: Any) -> str | None:
+    """Return what an annotation allows if that is not the value; None if it is, or nobody knows."""
+    if get_origin(annotation) is Literal:
+        return None if value in get_args(annotation) else ", ".join(map(str, get_args(annotation)))
+    kinds = {int: "whole numbers", float: "numbers", str: "text", bool: "true, false"}
+    if annotation not in kinds:
+        return None
+    fits = isinstance(value, (int, float) if annotation is float else annotation)
+    boolean = isinstance(value, bool) and annotation is not bool
+    return kinds[annotation] if not fits or boolean else None
+
+
+def _misfit(
+    key: str,
+    target: Callable[..., Any],
+    given: Mapping[str, Any],
+    where: Callable[[str], str],
+    text: str,
+) -> ConfigurationError:
+    """Return what is said of parameters that a target does not take, or does not get."""
     taken, name = parameters(target), getattr(target, "__name__", str(target))
     for unknown in given:
         if f"unexpected keyword argument '{unknown}'" in text:
-            raise ConfigurationError(
+            return ConfigurationError(
                 f"{where(unknown)}: no such key; {name} takes {', '.join(taken) or 'nothing'}"
             )
     for needed, each in taken.items():
         if each.default is each.empty and needed not in given:
-            raise ConfigurationError(f"{where(needed)}: is missing, and {name} needs it")
-    raise ConfigurationError(f"{key}: {text} of {name}")
+            return ConfigurationError(f"{where(needed)}: is missing, and {name} needs it")
+    return ConfigurationError(f"{key}: {text} of {name}")
+
+
+def check_parameters(config: DictConfig, key: str, given: Sequence[str]) -> None:
+    """Raise ConfigurationError, naming the key, unless the target at `key` can be called.
+
+    given: the names of what the builder passes beside the node's and the keys' values.
+    """
+    node = bound(config, key)
+    target = target_of(key, node)
+    del node["_target_"]
+    _check_signature(
+        key, target, node, dict.fromkeys(given), lambda name: address(config, key, name)
+    )
 
 
 def construct_bound(config: DictConfig, key: str, **arguments: Any) -> Any:

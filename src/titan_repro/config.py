@@ -20,6 +20,7 @@ from titan_repro.adaptive_config import ADAPTIVE, check_adaptive, is_adaptive
 from titan_repro.binding import bound, bound_selector, parameter
 from titan_repro.binding import plain as plain
 from titan_repro.errors import ConfigurationError, shown
+from titan_repro.keys import check_present
 
 
 def _default_data() -> str:
@@ -200,6 +201,7 @@ RULES = (
 
 def validate(config: DictConfig) -> None:
     """Check every range, then the combinations. Raises ConfigurationError with one line."""
+    check_present(config)
     for rule in RULES:
         rule.check(config)
     _check_front_end(config)

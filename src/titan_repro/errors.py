@@ -32,6 +32,18 @@ class RunFolderError(UserError):
     """A run folder that is in use, damaged or belongs to other data."""
 
 
+class OwnCodeError(UserError):
+    """A class of the user's own raised what it should not; the last checkpoint is good."""
+
+    exit_status = 4
+
+
+class UnexpectedError(UserError):
+    """This package, or a library that it calls, raised what it should not."""
+
+    exit_status = 1
+
+
 class PipelineError(UserError):
     """A process of the pipeline failed, was killed or hung; the last checkpoint is good."""
 

@@ -92,7 +92,7 @@ def test_only_adaptive_filters_have_another_budget_than_their_own(configure):
         ),
         (["idle=csv", "idle.path=' '"], ConfigurationError, "idle.path: found ' '"),
         (["idle.trace.share=7"], ConfigurationError, "idle: the shares of a trace"),
-        (["idle.trace._target_=os.nothing"], ConfigurationError, "idle.trace: "),
+        (["idle.trace._target_=os.nothing"], ConfigurationError, "idle.trace._target_: "),
         (
             ["+idle.trace.speed=7"],
             ConfigurationError,

@@ -21,6 +21,7 @@ from titan_repro.costs.rounds import run_side_by_side
 from titan_repro.devices.process import prepare
 from titan_repro.errors import ConfigurationError
 from titan_repro.files import remove_partials, write_atomically
+from titan_repro.keys import check_known
 from titan_repro.records.identity import run_id
 from titan_repro.records.lock import exclusive
 from titan_repro.records.provenance import provenance
@@ -99,6 +100,7 @@ def measure_costs(
 def check_measurable(config: DictConfig) -> None:
     """Raise ConfigurationError for what cannot be measured side by side, or not here."""
     validate(config)
+    check_known(config)
     for rule in RULES:
         rule.check(config)
     if config.executor.name != "processes":

@@ -14,7 +14,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.adaptive_config import has_modelled_clock, is_adaptive
-from titan_repro.binding import construct, construct_bound, plain
+from titan_repro.binding import construct, construct_bound, plain, target_of
+from titan_repro.contracts import check_attribute, check_methods
 from titan_repro.devices.process import check_cores, place
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.models.base import BlockNetwork
@@ -41,6 +42,11 @@ def build_network(config: DictConfig) -> BlockNetwork:
             input_shape=tuple(config.task.input_shape),
             num_classes=config.task.num_classes,
         )
+    if not isinstance(network, BlockNetwork):
+        raise ConfigurationError(
+            f"model.network: found a {type(network).__name__}; allowed: a function that returns, "
+            "or a class that is, a titan_repro.models.base.BlockNetwork"
+        )
     blocks = len(network.blocks)
     if config.selector.filter is not None and config.filter.blocks > blocks:
         raise ConfigurationError(
@@ -60,8 +66,8 @@ def _check_batch_of_one(config: DictConfig, network: BlockNetwork) -> None:
     except ValueError as error:
         raise ConfigurationError(
             f"batch_size: found 1; allowed with model={config.model.name}, model.norm="
-            f"{config.model.norm} and task={config.task.name}: at least 2, as BatchNorm cannot "
-            "norm a single value"
+            f"{config.model.get('norm')} and task={config.task.name}: at least 2, as BatchNorm "
+            "cannot norm a single value"
         ) from error
 
 
@@ -72,6 +78,9 @@ def build_selector(config: DictConfig) -> Selector:
     """
     classes = config.task.num_classes
     policy: Policy = construct_bound(config, "selector.policy")
+    options = ", ".join(map(str, Needs))
+    check_attribute("selector.policy", policy, "needs", Needs, options)
+    check_methods("selector.policy", policy, Policy)
     _check_full_gradients(config, policy)
     return Selector(
         None
@@ -104,6 +113,8 @@ def _check_full_gradients(config: DictConfig, policy: Policy) -> None:
 def build_loader(config: DictConfig) -> Loader:
     """Build the task's loader, which has not looked at any file yet."""
     loader: Loader = construct("task.loader", config.task.loader)
+    check_attribute("task.loader", loader, "name", str, "text, as the file in conf/task is called")
+    check_methods("task.loader", loader, Loader)
     return loader
 
 
@@ -142,6 +153,16 @@ def _check(config: DictConfig, task: Task) -> None:
     for part, samples in (("training", task.train), ("test", task.test)):
         if len(samples) == 0:
             raise DataError(f"{task.source}: found 0 {part} samples; allowed: at least 1")
+
+
+def check_stream(config: DictConfig) -> None:
+    """Raise ConfigurationError if the stream's class, where it is one, is not a stream.
+
+    A function is held to that when it is called, with the data.
+    """
+    target = target_of("stream.source", config.stream.source)
+    if isinstance(target, type):
+        check_methods("stream.source", target, Stream)
 
 
 def build_stream(config: DictConfig, task: Task) -> Stream:
