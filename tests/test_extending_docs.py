@@ -71,8 +71,8 @@ def test_what_own_code_raises_is_one_line_and_the_run_can_go_on(folder, more, ca
     name = f"faulty_margin{len(more)}"
     good = (folder / "my/margin.py").read_text()
     start, middle, end = good.partition("        shares =")
-    fault = "        self.left -= 1\n        if self.left == 0:\n            raise KeyError('nothing')\n"
-    (folder / f"my/{name}.py").write_text(start + fault + middle + end)
+    fault = "        self.left -= 1\n        if self.left == 0:\n"
+    fault += "            raise KeyError('nothing')\n"
     line = f"{start}{fault}".count("\n")
     (folder / f"my/{name}.py").write_text(
         (start + fault + middle + end).replace("needs =", "left = 3; needs =")

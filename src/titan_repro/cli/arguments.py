@@ -43,14 +43,19 @@ def arranged(arguments: Sequence[str]) -> list[str]:
             options += [value for value in [next(waiting, None)] if value is not None]
     for override in overrides:
         _check_key(override)
-    parser.parse_args([*options, *overrides])
+    _parse([*options, *overrides])
     return [*options, *overrides]
 
 
 def config_folder(arguments: Sequence[str]) -> Path | None:
     """Return the folder that --config-dir names in arranged arguments, None without one."""
-    named = _parser().parse_args(arguments).config_dir
+    named = _parse(arguments).config_dir
     return None if named is None else Path(named).absolute()
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse all but --version, which Hydra would answer with its own."""
+    return _parser().parse_args([each for each in arguments if each != "--version"])
 
 
 def _parser() -> argparse.ArgumentParser:

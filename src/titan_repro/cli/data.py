@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from titan_repro.cli.messages import one_line
+from titan_repro.cli.parsing import OneLineParser
 from titan_repro.cli.version import ShowVersion
 from titan_repro.config import PathsConfig
 from titan_repro.errors import UserError
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for prepared data (default: %(default)s)",
     )
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="titan-data",
         description="The data sets that titan-run trains on.",
         epilog="Exit status: 0 done, 1 data are damaged, 2 something to mend, 130 interrupted.",

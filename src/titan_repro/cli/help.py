@@ -116,5 +116,5 @@ def describe(text: str) -> str:
         head.append(line.lstrip("# "))
     said = [line for line in head if not line.startswith(("@package", "titan-run", "With "))]
     beside = [match[1] for line in lines if (match := re.search(r"\S\s+# (.+)", line))]
-    sentence = re.split(r"(?<=[.:;]) ", " ".join(said))[0] if said else "".join(beside[:1])
+    sentence = re.split(r"(?<=[.]) ", " ".join(said))[0] if said else "".join(beside[:1])
     return shorten(sentence.rstrip(".:;"), WIDTH - 24, placeholder=" ...")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from titan_repro.cli.parsing import OneLineParser
 from titan_repro.cli.version import ShowVersion
 from titan_repro.errors import ConfigurationError, UserError
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="titan-report", description="Tables and figures from the run folders of titan-run."
     )
     parser.add_argument("--version", action=ShowVersion)
