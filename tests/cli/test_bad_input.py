@@ -91,14 +91,14 @@ DATA = [
     (["check", "../digits"], "task: found '../digits'; allowed: cifar10, digits"),
     (["check", "cifar10", "--data=/nowhere"], "/nowhere: no cifar10 found; looked for"),
     (["show", "cifar10", "--data=/nowhere"], "/nowhere: no cifar10 found; looked for"),
-    (["show", "digits", "--output=a.txt"], "a.txt: "),
+    (["show", "digits", "--output=a.txt"], "--output: found a.txt; allowed endings: "),
     (["show", "digits", "--format=png"], "unrecognized arguments: --format=png; titan-data --help"),
     (["devices", "digits", "--by=colour"], "argument --by: invalid choice: 'colour' (choose from "),
     (["devices", "digits", "--devices=x"], "argument --devices: invalid int value: 'x'"),
-    (["devices", "digits", "--devices=0"], "devices: found 0; allowed: "),
-    (["devices", "digits", "--classes=11"], "classes: found 11; allowed: "),
-    (["devices", "digits", "--by=dirichlet", "--alpha=0"], "alpha: found 0.0; allowed: "),
-    (["devices", "digits", "--by=user"], ""),
+    (["devices", "digits", "--devices=0"], "--devices: found 0; allowed: "),
+    (["devices", "digits", "--classes=11"], "--classes: found 11; allowed: "),
+    (["devices", "digits", "--by=dirichlet", "--alpha=0"], "--alpha: found 0.0; allowed: "),
+    (["devices", "digits", "--by=user"], "--by: found user; allowed with digits: classes, "),
 ]
 
 REPORT = [
@@ -106,7 +106,7 @@ REPORT = [
     (["compare"], "the following arguments are required: RUNS; titan-report compare --help"),
     (["explode"], "argument COMMAND: invalid choice: 'explode' (choose from "),
     (["compare", "nowhere"], "nowhere: "),
-    (["compare", ".", "--figure=a.txt"], "a.txt: "),
+    (["compare", ".", "--figure=a.txt"], "--figure: found a.txt; allowed endings: "),
     (["table1", "nowhere"], "nowhere: "),
     (["replay", "."], "device: not given; "),
     (["replay", ".", "device=tpu"], "device: found 'tpu'; allowed: cuda, host"),

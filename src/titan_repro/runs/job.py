@@ -88,7 +88,7 @@ def build(config: DictConfig) -> Job:
         evaluation_samples=config.evaluation_samples,
         checkpoint_seconds=config.checkpoint_seconds,
         workers=workers,
-        load=partial(load_task, config, loader, source),
+        load=lambda: load_task(config, loader, source),
         executor=executor,
         modelled=partial(modelled_record, config),
     )
