@@ -6,6 +6,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from titan_repro.binding import bound
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import RULES, identity, validate
 from titan_repro.errors import ConfigurationError
@@ -51,9 +52,9 @@ BAD_VALUES = [
     ("idle=random_walk idle.every_seconds=inf", "idle.every_seconds", "inf"),
     ("idle=random_walk idle.start=nan", "idle.start", "nan"),
     ("idle=random_walk idle.seed=0.5", "idle.seed", "0.5"),
-    ("idle=csv", "idle.path", "None"),
+    ("idle=csv", "idle.path", "found null"),
     ("task=speech_commands task.front_end=mel64", "task.front_end", "mel40, mel32"),
-    ("task=speech_commands_10 task.front_end=null", "task.front_end", "None"),
+    ("task=speech_commands_10 task.front_end=null", "task.front_end", "found null"),
     ("idle=csv idle.path=a.csv idle.repeat_seconds=0", "idle.repeat_seconds", "0"),
 ]
 
@@ -76,15 +77,19 @@ MEASURED = ["filter.budget=adaptive", "executor=processes"]
 IMPOSSIBLE = [
     (["stream.velocity=20"], "filter.budget: found 30"),
     (["filter.budget=8"], "batch_size: found 10"),
-    (["selector.filter.budget=200"], "filter.budget: found 200"),
-    (["stream.source.velocity=7"], "filter.budget: found 30"),
+    (["filter.budget=200"], "filter.budget: found 200"),
+    (["stream.velocity=7"], "filter.budget: found 30"),
+    (["selector=hl", "selector.policy.prefer=odd"], "selector.policy.prefer: found 'odd'"),
+    (["selector.policy.memory=2"], "selector.policy.memory: found 2"),
+    (["selector=ocs", "gradient=full"], "gradient: found 'full'; allowed: last_layer, logits"),
+    (["model=resnet50", "model.norm=none"], "model.norm: found 'none'; allowed: batch, group"),
     (["selector=rs", "stream.velocity=9"], "batch_size: found 10"),
     (["filter.blocks=4"], "filter.blocks: found 4; allowed: 1 to 3"),
     (["gradient=full", "scoring_norm=batch"], "scoring_norm: found batch"),
     (["model=mlp"], "model: mlp"),
     (["task=cifar10", "model=mlp"], "model: mlp"),
     (["task=dsads", "model=mobilenet"], "model: mobilenet"),
-    (["model=mlp", "task=dsads", "model.norm=batch"], "model: mlp"),
+    (["model=mlp", "task=dsads", "model.norm=batch"], "model.norm: found 'batch'; allowed: none"),
     (["filter.budget=adaptive"], "filter.budget: found adaptive with executor=inline"),
     (["filter.budget=adaptive", "device=cuda"], "filter.budget: found adaptive with executor="),
     ([*MODELLED, "delay=0"], "delay: found 0 with filter.budget=adaptive"),
@@ -111,6 +116,7 @@ def test_an_impossible_combination_is_refused_without_data(configure, overrides,
 def check_without_data(config):
     validate(config)
     build_network(config)
+    build_selector(config)
 
 
 def test_filter_blocks_do_not_matter_without_a_filter(configure):
@@ -162,7 +168,7 @@ def test_every_selector_file_builds(configure, selector):
 )
 def test_every_target_takes_its_files_parameters(configure, group, name, node):
     config = configure(f"{group}={name}")
-    parameters = OmegaConf.to_container(config[group][node], resolve=True)
+    parameters = bound(config, f"{group}.{node}")
     target = get_object(parameters.pop("_target_"))
     extra = {
         "model": {"input_shape": (), "num_classes": 2},

@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig, OmegaConf
 
+from titan_repro.binding import parameter
 from titan_repro.errors import ConfigurationError
 
 ADAPTIVE = "adaptive"
@@ -9,7 +10,9 @@ ADAPTIVE = "adaptive"
 
 def is_adaptive(config: DictConfig) -> bool:
     """Return whether the selector has a filter, and it ranks samples instead of keeping some."""
-    return config.selector.filter is not None and config.selector.filter.budget == ADAPTIVE
+    return config.selector.filter is not None and (
+        parameter(config, "selector.filter", "budget") == ADAPTIVE
+    )
 
 
 def has_modelled_clock(config: DictConfig) -> bool:
@@ -63,9 +66,4 @@ def _check_measured(config: DictConfig) -> None:
             f"filter.budget: found adaptive with executor={config.executor.name} and "
             f"device={config.device.name}; allowed: executor=processes, where there is a time to "
             "measure, or a device whose clock is modelled, such as device=jetson_nano"
-        )
-    if OmegaConf.select(config, "selector.policy.gradient") == "full":
-        raise ConfigurationError(
-            "gradient: found full with filter.budget=adaptive on a measured clock; allowed there: "
-            "last_layer, logits, as mean gradients of classes are made of all candidates at once"
         )

@@ -10,13 +10,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 
+from titan_repro import choices
 from titan_repro.adaptive_config import ADAPTIVE, check_adaptive, is_adaptive
-from titan_repro.errors import ConfigurationError
+from titan_repro.binding import bound, bound_selector, parameter
+from titan_repro.binding import plain as plain
+from titan_repro.errors import ConfigurationError, shown
+from titan_repro.keys import check_present
 
 
 def _default_data() -> str:
@@ -107,7 +111,9 @@ class Rule:
         """Raise ConfigurationError if the key is there and its value is not allowed."""
         value = OmegaConf.select(config, self.key, default=_ABSENT)
         if value is not _ABSENT and not self.holds(value):
-            raise ConfigurationError(f"{self.key}: found {value!r}; allowed: {self.allowed}")
+            raise ConfigurationError(
+                f"{self.key}: found {shown(plain(value))}; allowed: {self.allowed}"
+            )
 
 
 def whole(key: str, least: int, most: int | None = None) -> Rule:
@@ -161,16 +167,16 @@ RULES = (
     ),
     whole("filter.blocks", 1),
     real("filter.decay", 0, 1),
-    one_of("filter.score", "rep_plus_div", "rep", "div", "rank_mix", "random"),
-    one_of("filter.quota", "per_class_proportional", "per_class_equal", "global"),
-    one_of("filter.pooling", "none", "average"),
-    one_of("gradient", "last_layer", "logits", "full"),
-    one_of("class_importance", "plugin", "bessel", "ema"),
-    one_of("class_mass", "candidates", "stream"),
-    one_of("weighting", "none", "unbiased", "self_normalised"),
-    one_of("sampling", "systematic", "multinomial", "without_replacement"),
-    one_of("scoring_norm", "running", "batch"),
-    one_of("model.norm", "batch", "group", "none"),
+    one_of("filter.score", *get_args(choices.Score)),
+    one_of("filter.quota", *get_args(choices.Quota)),
+    one_of("filter.pooling", *get_args(choices.Pooling)),
+    one_of("gradient", *get_args(choices.Gradient)),
+    one_of("class_importance", *get_args(choices.ClassImportance)),
+    one_of("class_mass", *get_args(choices.ClassMass)),
+    one_of("weighting", *get_args(choices.Weighting)),
+    one_of("sampling", *get_args(choices.Sampling)),
+    one_of("scoring_norm", *get_args(choices.ScoringNorm)),
+    one_of("model.norm", *get_args(choices.Norm)),
     whole("evaluate_every", 1),
     whole("evaluation_samples", 1),
     Rule("checkpoint_seconds", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
@@ -195,11 +201,11 @@ RULES = (
 
 def validate(config: DictConfig) -> None:
     """Check every range, then the combinations. Raises ConfigurationError with one line."""
+    check_present(config)
     for rule in RULES:
         rule.check(config)
     _check_front_end(config)
     _check_sizes(config)
-    _check_scoring(config)
     check_adaptive(config)
     _check_executor(config)
 
@@ -213,10 +219,10 @@ def _check_front_end(config: DictConfig) -> None:
 
 def _check_sizes(config: DictConfig) -> None:
     """Candidates come out of the stream, and the batch out of the candidates."""
-    velocity, batch = config.stream.source.velocity, config.batch_size
+    velocity, batch = parameter(config, "stream.source", "velocity"), config.batch_size
     candidates, source = velocity, "stream.velocity"
     if config.selector.filter is not None and not is_adaptive(config):
-        candidates, source = config.selector.filter.budget, "filter.budget"
+        candidates, source = parameter(config, "selector.filter", "budget"), "filter.budget"
         if candidates > velocity:
             raise ConfigurationError(
                 f"filter.budget: found {candidates} candidates; allowed: at most the {velocity} "
@@ -226,16 +232,6 @@ def _check_sizes(config: DictConfig) -> None:
         raise ConfigurationError(
             f"batch_size: found {batch}; allowed: at most the {candidates} candidates of a round "
             f"({source}={candidates})"
-        )
-
-
-def _check_scoring(config: DictConfig) -> None:
-    """Gradients over all parameters are computed sample by sample: there is no batch to norm."""
-    gradient = plain(config.selector.policy).get("gradient")
-    if gradient == "full" and config.scoring_norm == "batch":
-        raise ConfigurationError(
-            "scoring_norm: found batch with gradient=full; allowed there: running, as gradients "
-            "over all parameters are computed one sample at a time"
         )
 
 
@@ -256,11 +252,6 @@ def _check_executor(config: DictConfig) -> None:
         )
 
 
-def plain(config: Any) -> Any:
-    """Return a configuration node as plain, resolved dictionaries, lists and scalars."""
-    return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
-
-
 def identity(
     config: DictConfig,
     source_form: str,
@@ -277,11 +268,11 @@ def identity(
     `scoring` says whether the selector runs the network on samples at all, and `budget` what
     decides how many candidates a round gets, if that is more than the filter's keys.
     """
-    task, model, selector = (plain(config[group]) for group in ("task", "model", "selector"))
+    task, model, selector = plain(config.task), plain(config.model), bound_selector(config)
     setting = {
         "task": {"name": task["name"], "loader": _named(task["loader"]), "form": source_form},
-        "model": {"name": model["name"], "network": _named(model["network"])},
-        "stream": _named(plain(config.stream.source)),
+        "model": {"name": model["name"], "network": _named(bound(config, "model.network"))},
+        "stream": _named(bound(config, "stream.source")),
         "device": {key: config.device[key] for key in ("tensors", "threads")},
         **{key: config[key] for key in SETTING_KEYS},
     }

@@ -3,6 +3,16 @@
 The message names the key or file, what was found there and what is allowed.
 """
 
+from typing import Any
+
+
+def shown(value: Any) -> str:
+    """Return a value as it would be typed: null, true and false, and text in quotes."""
+    words = {None: "null", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    return repr(value)
+
 
 class UserError(Exception):
     """Something outside the program is wrong: configuration, data or a run folder."""
@@ -20,6 +30,18 @@ class DataError(UserError):
 
 class RunFolderError(UserError):
     """A run folder that is in use, damaged or belongs to other data."""
+
+
+class OwnCodeError(UserError):
+    """A class of the user's own raised what it should not; the last checkpoint is good."""
+
+    exit_status = 4
+
+
+class UnexpectedError(UserError):
+    """This package, or a library that it calls, raised what it should not."""
+
+    exit_status = 1
 
 
 class PipelineError(UserError):

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from titan_repro.cli import run_summary
 from titan_repro.cli.progress import ProgressBar
 from titan_repro.records.folder import RunFolder
-from titan_repro.runs import run as run_module
+from titan_repro.runs import job
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def test_the_summary_holds_what_others_rely_on(tmp_path):
 def test_a_finished_run_is_said_to_be_finished_and_left_alone(tmp_path, monkeypatch):
     first = call("selector=rs", *TINY)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    monkeypatch.setattr(run_module, "load_task", None)  # not even the data are loaded
+    monkeypatch.setattr(job, "load_task", None)  # not even the data are loaded
     second = call("selector=rs", *TINY)
     assert (second.status, second.err) == (0, "")
     assert second.out == first.out.replace("finished,", "finished before, not run again,")

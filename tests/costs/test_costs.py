@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from titan_repro.analysis.costs import load_costs
+from titan_repro.binding import bound
 from titan_repro.boards.clock import modelled
 from titan_repro.costs import measure as costs
 from titan_repro.costs import record as costs_record
@@ -309,7 +310,8 @@ def test_modelled_latencies_by_hand(configure):
 def test_another_selector_takes_its_own_delay_and_the_same_keys(configure):
     config = configure(*TINY, "gradient=logits")
     other = with_selector(config, "is")
-    assert (other.selector.name, other.delay, other.selector.policy.gradient) == ("is", 0, "logits")
+    gradient = bound(other, "selector.policy")["gradient"]
+    assert (other.selector.name, other.delay, gradient) == ("is", 0, "logits")
     assert (config.selector.name, config.delay) == ("titan", 1)
 
 

@@ -19,8 +19,8 @@ from titan_repro.figures.fig8 import figure8
 from titan_repro.figures.fig9 import figure9
 from titan_repro.figures.script import figure_script
 from titan_repro.figures.spreads import Spread, spread_cells
-from titan_repro.records.recorded import FolderRun
 from titan_repro.records.folder import RunFolder
+from titan_repro.records.recorded import FolderRun
 from titan_repro.runs.run import run
 
 TINY = ("rounds=8", "evaluate_every=2", "evaluation_samples=100")

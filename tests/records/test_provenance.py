@@ -67,30 +67,30 @@ def test_names_no_user_and_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_knows_the_commit_and_whether_the_code_was_changed(checkout: Path) -> None:
     commit = git(checkout, "rev-parse", "HEAD")
     (checkout / "notes.txt").write_text("beside the code")
-    assert module._checkout(checkout) == {"commit": commit, "dirty": False}
+    assert module.checkout(checkout) == {"commit": commit, "dirty": False}
     (checkout / "src" / "new.py").write_text("2\n")
-    assert module._checkout(checkout) == {"commit": commit, "dirty": True}
+    assert module.checkout(checkout) == {"commit": commit, "dirty": True}
     (checkout / "src" / "new.py").unlink()
     (checkout / "src" / "code.py").write_text("3\n")
-    assert module._checkout(checkout) == {"commit": commit, "dirty": True}
+    assert module.checkout(checkout) == {"commit": commit, "dirty": True}
 
 
 def test_is_not_misled_by_a_surrounding_git_process(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(checkout / "nowhere"))
-    assert module._checkout(checkout)["commit"] == git(checkout, "rev-parse", "HEAD")
+    assert module.checkout(checkout)["commit"] == git(checkout, "rev-parse", "HEAD")
 
 
-def test_an_installed_package_has_no_commit_even_inside_another_checkout(checkout: Path) -> None:
+def test_an_installed_package_has_no_commit_even_inside_anothercheckout(checkout: Path) -> None:
     inside = checkout / "venv" / "lib"
     inside.mkdir(parents=True)
-    assert module._checkout(inside) == {"commit": None, "dirty": None}
+    assert module.checkout(inside) == {"commit": None, "dirty": None}
 
 
 def test_works_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert module._checkout(checkout) == {"commit": None, "dirty": None}
+    assert module.checkout(checkout) == {"commit": None, "dirty": None}
 
 
 def test_a_run_may_be_started_by_no_command():

@@ -1,13 +1,13 @@
 """Adaptive runs: their names, their clock, their folders, and what stops and continues them."""
 
 import pytest
-from runs.test_run import ask_to_stop, result_of
 
+from runs.test_run import ask_to_stop, result_of
 from titan_repro.config import identity
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.pipeline.candidate_budget import FIXED, Measured
-from titan_repro.records.identity import run_id
 from titan_repro.records.folder import RunFolder
+from titan_repro.records.identity import run_id
 from titan_repro.runs.build import build_network, build_selector
 from titan_repro.runs.candidate_budget import budget_choices, build_budget
 from titan_repro.runs.run import InterruptedRun, run
@@ -91,9 +91,13 @@ def test_only_adaptive_filters_have_another_budget_than_their_own(configure):
             "idle.path: nowhere.csv: cannot be read",
         ),
         (["idle=csv", "idle.path=' '"], ConfigurationError, "idle.path: found ' '"),
-        (["idle.trace.share=7"], ConfigurationError, "idle.trace: idle: the shares of a trace"),
-        (["idle.trace._target_=os.nothing"], ConfigurationError, "idle.trace: "),
-        (["+idle.trace.speed=7"], ConfigurationError, "idle.trace: constant() got an unexpected"),
+        (["idle.trace.share=7"], ConfigurationError, "idle: the shares of a trace"),
+        (["idle.trace._target_=os.nothing"], ConfigurationError, "idle.trace._target_: "),
+        (
+            ["+idle.trace.speed=7"],
+            ConfigurationError,
+            "idle.trace.speed: no such key; constant takes share",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_before_data_are_looked_for(

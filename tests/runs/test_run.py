@@ -14,8 +14,7 @@ from titan_repro.boards.clock import modelled
 from titan_repro.errors import ConfigurationError, DataError, RunFolderError
 from titan_repro.records import checkpoint
 from titan_repro.records.folder import RunFolder
-from titan_repro.runs import build
-from titan_repro.runs import run as run_module
+from titan_repro.runs import build, job
 from titan_repro.runs.counter import build_counter
 from titan_repro.runs.run import InterruptedRun, run
 
@@ -144,7 +143,7 @@ def test_a_finished_run_is_not_touched_and_its_data_are_not_loaded(configure, mo
     config = configure(*TINY, "selector=rs")
     first = run(config)
     before = {path: path.stat().st_mtime_ns for path in first.folder.parent.rglob("*")}
-    monkeypatch.setattr(run_module, "load_task", None)  # calling it would fail
+    monkeypatch.setattr(job, "load_task", None)  # calling it would fail
     again = run(config)
     assert again.already_there
     assert not first.already_there
@@ -158,9 +157,9 @@ def test_other_data_under_the_same_name_are_refused(configure, monkeypatch):
         run(config, observers=[ask_to_stop(3)])
     folder = caught.value.outcome.folder
     before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    load = run_module.load_task
+    load = job.load_task
     monkeypatch.setattr(
-        run_module, "load_task", lambda *given: replace(load(*given), fingerprint="f" * 16)
+        job, "load_task", lambda *given: replace(load(*given), fingerprint="f" * 16)
     )
     with pytest.raises(RunFolderError, match=r"belongs to other data \(fingerprint \w+, found f+"):
         run(config)

@@ -6,9 +6,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from titan_repro.binding import bound, construct_bound
 from titan_repro.config import register_schema
 from titan_repro.errors import ConfigurationError
-from titan_repro.runs.build import construct
 from titan_repro.selection.base import Needs
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.importance import ImportanceSampling
@@ -47,7 +47,7 @@ def test_selector_composes_and_builds_its_policy(name: str) -> None:
     assert config.selector.name == name
     assert config.delay == (1 if titan else 0)
     assert (config.selector.filter is not None) == titan
-    assert construct("selector", config.selector.policy).needs is NEEDS[name]
+    assert construct_bound(config, "selector.policy").needs is NEEDS[name]
 
 
 @pytest.mark.parametrize("name", NEEDS)
@@ -59,8 +59,7 @@ def test_first_line_is_the_package_and_the_second_the_command(name: str) -> None
 
 
 def test_register_keys_reach_the_policy() -> None:
-    policy = construct(
-        "selector",
+    policy = construct_bound(
         configuration(
             "selector=titan",
             "gradient=full",
@@ -68,7 +67,8 @@ def test_register_keys_reach_the_policy() -> None:
             "class_mass=stream",
             "weighting=unbiased",
             "sampling=multinomial",
-        ).selector.policy,
+        ),
+        "selector.policy",
     )
     assert isinstance(policy, ClassifiedImportanceSampling)
     assert policy.needs is Needs.FULL_GRADIENTS
@@ -80,7 +80,7 @@ def test_register_keys_reach_the_policy() -> None:
 
 def test_keys_of_cis_do_not_change_published_importance_sampling() -> None:
     config = configuration("selector=is", "weighting=none", "sampling=systematic")
-    policy = construct("selector", config.selector.policy)
+    policy = construct_bound(config, "selector.policy")
     assert isinstance(policy, ImportanceSampling)
     assert (policy.weighting, policy.sampling) == ("unbiased", "multinomial")
 
@@ -88,16 +88,16 @@ def test_keys_of_cis_do_not_change_published_importance_sampling() -> None:
 def test_literal_titan_keeps_the_printed_score_in_one_queue() -> None:
     config = configuration("selector=titan_literal")
     assert (config.filter.score, config.filter.quota) == ("rep_plus_div", "global")
-    assert config.selector.filter.quota == "global"
+    assert bound(config, "selector.filter")["quota"] == "global"
     assert configuration("selector=titan").filter.quota != "global"
 
 
 def test_the_command_line_wins_over_the_file() -> None:
     config = configuration("selector=titan", "delay=0", "filter.quota=per_class_equal")
     assert config.delay == 0
-    assert config.selector.filter.quota == "per_class_equal"
+    assert bound(config, "selector.filter")["quota"] == "per_class_equal"
 
 
 def test_impossible_gradient_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="gradient: found 'full'; allowed: last_layer"):
-        construct("selector", configuration("selector=ocs", "gradient=full").selector.policy)
+        construct_bound(configuration("selector=ocs", "gradient=full"), "selector.policy")

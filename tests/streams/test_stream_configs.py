@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from titan_repro.runs.build import construct
+from titan_repro.binding import bound, construct_bound
 from titan_repro.streams.clean import CleanStream
 from titan_repro.streams.mixture import MixtureStream
 from titan_repro.streams.noise import FeatureNoise, LabelNoise
@@ -30,9 +30,10 @@ def test_every_file_is_listed_here() -> None:
 def test_file_builds_its_stream(name: str, task: Task) -> None:
     config = OmegaConf.create({"stream": OmegaConf.load(CONF / f"{name}.yaml")})
     assert config.stream.name == name
-    assert set(config.stream) - {"name", "source"} == set(config.stream.source) - {"_target_"}
+    keys = set(bound(config, "stream.source")) - {"_target_"}
+    assert set(config.stream) - {"name", "source"} == keys
     subset = torch.arange(250)
-    stream = construct("stream", config.stream.source, task=task, seed=0, subset=subset)
+    stream = construct_bound(config, "stream.source", task=task, seed=0, subset=subset)
     assert type(stream) is STREAMS[name]
     arrivals = stream.round(3)
     assert len(arrivals) == stream.velocity == 100
@@ -44,7 +45,7 @@ def test_written_mixes_pass_through_the_configuration(task: Task) -> None:
     config = OmegaConf.create({"stream": OmegaConf.load(CONF / "drift.yaml")})
     config.stream.schedule, config.stream.period = "piecewise", None
     config.stream.mixes = [[0, [1, 0, 0, 0, 0]], [10, [0, 0, 0, 0, 1]]]
-    stream = construct("stream", config.stream.source, task=task, seed=0)
+    stream = construct_bound(config, "stream.source", task=task, seed=0)
     assert set(stream.round(0).labels.tolist()) == {0}
     assert set(stream.round(10).labels.tolist()) == {4}
 

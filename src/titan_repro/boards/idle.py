@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
 
-from titan_repro.errors import ConfigurationError
+from titan_repro.binding import construct
 from titan_repro.seeds import generator
 
 WALK_STEPS = 2**16
@@ -139,9 +138,5 @@ def read_idle(node: Mapping[str, Any]) -> IdleTrace:
 
     Raises ConfigurationError if there is no such function or it refuses the parameters.
     """
-    parameters = dict(node)
-    try:
-        trace: IdleTrace = resolve_name(parameters.pop("_target_"))(**parameters)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigurationError(f"idle.trace: {error}") from error
+    trace: IdleTrace = construct("idle.trace", node)
     return trace

@@ -11,8 +11,10 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from titan_repro.cli.messages import one_line
+from titan_repro.cli.parsing import OneLineParser
+from titan_repro.cli.version import ShowVersion
 from titan_repro.config import PathsConfig
-from titan_repro.errors import UserError
+from titan_repro.errors import ConfigurationError, UserError
 
 # What imports torch is imported by the commands that need it, so that --help answers at once.
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     paths = PathsConfig()
-    common = argparse.ArgumentParser(add_help=False)
+    common = OneLineParser(add_help=False)
     common.add_argument(
         "--data",
         type=Path,
@@ -53,11 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for prepared data (default: %(default)s)",
     )
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="titan-data",
         description="The data sets that titan-run trains on.",
         epilog="Exit status: 0 done, 1 data are damaged, 2 something to mend, 130 interrupted.",
     )
+    parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser(
@@ -164,6 +167,14 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+_OPTIONS = {
+    "partition.devices": "--devices",
+    "partition.classes_per_device": "--classes",
+    "partition.alpha": "--alpha",
+}
+"""What a user types for a key of streams/partition.py."""
+
+
 def _devices(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.streams.partition import by_classes, by_owner, describe, dirichlet
@@ -171,13 +182,22 @@ def _devices(options: argparse.Namespace) -> int:
 
     loader = make_loader(options.task)
     task = loader.load(locate(loader, options.data), options.cache)
+    if options.by == "user" and task.train.owners is None:
+        raise ConfigurationError(
+            f"--by: found user; allowed with {options.task}: classes, dirichlet, as its data name "
+            "no users"
+        )
     labels, seed = task.train.labels, options.seed
     devices = 50 if options.devices is None else options.devices
-    if options.by == "user":
-        parts = by_owner(task.train.owners, options.devices, seed)
-    elif options.by == "dirichlet":
-        parts = dirichlet(labels, devices, options.alpha, seed)
-    else:
-        parts = by_classes(labels, devices, options.classes, seed)
+    try:
+        if options.by == "user":
+            parts = by_owner(task.train.owners, options.devices, seed)
+        elif options.by == "dirichlet":
+            parts = dirichlet(labels, devices, options.alpha, seed)
+        else:
+            parts = by_classes(labels, devices, options.classes, seed)
+    except ConfigurationError as error:
+        key, separator, rest = str(error).partition(": ")
+        raise ConfigurationError(f"{_OPTIONS.get(key, key)}{separator}{rest}") from error
     print(describe(parts, labels, task.classes).to_string())
     return 0

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import NoReturn
 
-from hydra._internal.utils import get_args_parser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -14,23 +12,8 @@ from hydra.errors import (
 from omegaconf.errors import OmegaConfBaseException
 
 from titan_repro.config import RULES
-from titan_repro.errors import ConfigurationError
 
 _NOISE = ("full_key:", "reference_type", "object_type", "To append", "See http", "Set the env")
-
-
-def check_options(arguments: Sequence[str]) -> None:
-    """Raise ConfigurationError for options that Hydra would answer with a page of usage."""
-
-    def refuse(message: str) -> NoReturn:
-        raise ConfigurationError(
-            f"{message}; options such as -m come before the first KEY=VALUE, titan-run --help "
-            "says more"
-        )
-
-    parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(arguments)
 
 
 def one_line(error: Exception) -> str:
@@ -70,14 +53,18 @@ def _override(error: ConfigCompositionException) -> str:
     text = str(error)
     several = re.match(r"Ambiguous value for argument '(.*)'", text)
     if several:
-        return f"{several[1]}: several values are a sweep: put -m before the first KEY=VALUE"
+        return f"{several[1]}: several values are a sweep, which needs -m"
+    cause = error.__cause__
+    needed = re.search(r"Error merging override ~([\w.]+)", text)
+    if needed and "does not support deletion" in f"{text} {cause}":
+        key = needed[1]
+        return f"{key}: found ~{key}; allowed: {key}=VALUE, as the key has to be there"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return f"{unknown[1]}: no such key; titan-run --cfg job prints all keys"
     known = re.search(r"An item is already at '([^']+)'", text)
     if known:
         return f"{known[1]}: is a key already; leave out the +"
-    cause = error.__cause__
     key, found = getattr(cause, "full_key", None), _found(str(cause))
     if key and found:
         return f"{key}: found {found}; allowed: {_allowed(key, str(cause))}"

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from titan_repro.cli.parsing import OneLineParser
 from titan_repro.cli.report_runs import add_commands
+from titan_repro.cli.version import ShowVersion
 from titan_repro.errors import ConfigurationError, UserError
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="titan-report", description="Tables and figures from the run folders of titan-run."
     )
+    parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compare = commands.add_parser(
         "compare", help="selectors side by side, for every task and model under RUNS"

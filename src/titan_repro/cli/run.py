@@ -16,6 +16,8 @@ from titan_repro.cli.say import say
 from titan_repro.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from omegaconf import DictConfig
 
     from titan_repro.cli.sweep_job import SweepJob
@@ -27,8 +29,9 @@ _failures: list[int] = []
 def main() -> None:
     """Console entry point.
 
-    Exit status 0 done, 2 something to mend, 3 a process failed, 130 or 143 interrupted; of a sweep
-    with failed jobs 2 if every one of them is something to mend, else 1.
+    Exit status 0 done, 1 this program failed, 2 something to mend, 3 a process failed, 4 a class
+    of the user's failed, 130 or 143 interrupted; of a sweep with failed jobs 2 if every one of them
+    is something to mend, else 1.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are put into words below
     _failures.clear()
@@ -58,21 +61,39 @@ def _compose_and_run() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from titan_repro.cli.messages import check_options
+    from titan_repro.cli.arguments import arranged, config_folder, own_modules
     from titan_repro.conf_path import conf_dir
     from titan_repro.config import register_schema
+    from titan_repro.failures import as_user_error
 
     register_schema()
     command = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
     try:
-        check_options(sys.argv[1:])
-        command(_job)()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        _refuse(error)
-    except (ValueError, OSError) as error:
-        if _raised_in_job(error):
-            raise
-        _refuse(error)  # Hydra's own: an override such as `=3`, a sweep's folder on a full disk
+        sys.argv[1:] = arranged(sys.argv[1:])
+        folder = config_folder(sys.argv[1:])
+        if not _answered(folder):
+            with own_modules(folder):
+                command(_job)()
+    except (UserError, HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        _refuse(error)  # Hydra's own, too: an override such as `=3`
+    except Exception as error:
+        _refuse(as_user_error(error))
+
+
+def _answered(folder: "Path | None") -> bool:
+    """Print the help or the version, if that is what was asked for."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        from titan_repro.cli.help import help_page
+        from titan_repro.conf_path import conf_dir
+
+        say(help_page([*([] if folder is None else [folder]), conf_dir()]).rstrip())
+        return True
+    if "--version" in sys.argv[1:]:
+        from titan_repro.cli.version import version_line
+
+        say(version_line())
+        return True
+    return False
 
 
 def _refuse(error: Exception) -> None:
@@ -82,18 +103,12 @@ def _refuse(error: Exception) -> None:
     _failures.append(error.exit_status if isinstance(error, UserError) else 2)
 
 
-def _raised_in_job(error: Exception) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code is not _job.__code__:
-        trace = trace.tb_next
-    return trace is not None
-
-
 def _job(config: "DictConfig") -> None:
     """Run one job of the command line or of a sweep, which goes on after one that fails."""
     from omegaconf.errors import OmegaConfBaseException
 
     from titan_repro.cli.sweep_job import SweepJob
+    from titan_repro.failures import as_user_error
 
     job = SweepJob.current()
     if job is not None:
@@ -101,8 +116,10 @@ def _job(config: "DictConfig") -> None:
         return
     try:
         _run(config, None)
-    except (UserError, OmegaConfBaseException) as error:
+    except OmegaConfBaseException as error:
         _refuse(error)
+    except Exception as error:
+        _refuse(as_user_error(error))
 
 
 def _run(config: "DictConfig", job: "SweepJob | None") -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from titan_repro.cli.sweep_folder import STOPPED, JobState, SweepFolder
-from titan_repro.errors import UserError
 
 if TYPE_CHECKING:
     from titan_repro.pipeline.round import Round
@@ -63,8 +61,6 @@ class SweepJob:
             status, reason = 0, ""
         except Exception as error:
             status, reason = _failure(error)
-            if status == 1:
-                traceback.print_exc()
         except (SystemExit, KeyboardInterrupt):
             if self.command is None:
                 raise
@@ -107,12 +103,12 @@ def _failure(error: Exception) -> tuple[int, str]:
     from omegaconf.errors import OmegaConfBaseException
 
     from titan_repro.cli.messages import one_line
+    from titan_repro.failures import as_user_error
 
-    if isinstance(error, UserError):
-        return error.exit_status, one_line(error)
     if isinstance(error, OmegaConfBaseException):
         return 2, one_line(error)
-    return 1, f"{type(error).__name__}: {one_line(error)}"
+    failure = as_user_error(error)
+    return failure.exit_status, one_line(failure)
 
 
 def _hear_only_the_sweep() -> None:

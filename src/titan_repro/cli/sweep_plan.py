@@ -12,9 +12,9 @@ from titan_repro.cli.round_times import seconds_per_round
 from titan_repro.config import validate
 from titan_repro.costs.measure import is_measurement
 from titan_repro.errors import UserError
-from titan_repro.records.round_parts import find_parts, first_round
-from titan_repro.records.run_folder import RunFolder
-from titan_repro.records.summary import covers
+from titan_repro.records.folder import RunFolder
+from titan_repro.records.results import covers
+from titan_repro.records.rounds import find_parts, first_round
 from titan_repro.runs.naming import find_run
 
 

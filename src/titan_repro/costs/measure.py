@@ -13,13 +13,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from titan_repro.config import SETTING_KEYS, identity, one_of, plain, real, validate, whole
+from titan_repro.binding import bound_selector, parameter, plain
+from titan_repro.config import SETTING_KEYS, identity, one_of, real, validate, whole
 from titan_repro.costs.modelled import board_of
 from titan_repro.costs.record import costs_record
 from titan_repro.costs.rounds import run_side_by_side
 from titan_repro.devices.process import prepare
 from titan_repro.errors import ConfigurationError
 from titan_repro.files import remove_partials, write_atomically
+from titan_repro.keys import check_known
 from titan_repro.records.identity import run_id
 from titan_repro.records.provenance import provenance
 from titan_repro.records.storage import exclusive, read_json, write_json, writing
@@ -97,6 +99,7 @@ def measure_costs(
 def check_measurable(config: DictConfig) -> None:
     """Raise ConfigurationError for what cannot be measured side by side, or not here."""
     validate(config)
+    check_known(config)
     for rule in RULES:
         rule.check(config)
     if config.executor.name != "processes":
@@ -110,7 +113,7 @@ def check_measurable(config: DictConfig) -> None:
             "allowed there: cpu, as what is compared are rounds in sequence on one core and "
             "pipelined ones on two"
         )
-    if config.selector.filter is None or type(config.selector.filter.budget) is not int:
+    if config.selector.filter is None or type(_filter_budget(config)) is not int:
         raise ConfigurationError(
             f"selector: found {config.selector.name}, filter.budget={config.filter.budget}, with "
             "experiment.measurement=costs; allowed there: a selector with a coarse filter of "
@@ -124,12 +127,18 @@ def check_measurable(config: DictConfig) -> None:
         )
 
 
+def _filter_budget(config: DictConfig) -> Any:
+    return parameter(config, "selector.filter", "budget")
+
+
 def _identity(config: DictConfig, source: Source) -> dict[str, Any]:
     """Return all that the numbers depend on but the machine."""
     facts = identity(config, source.form, scoring=True)
     schedule = set(SETTING_KEYS) - {"batch_size"}  # of runs: nothing is trained to an end here
     setting = {key: value for key, value in facts["setting"].items() if key not in schedule}
     experiment = {key: value for key, value in plain(config.experiment).items() if key != "name"}
+    for node in experiment["selectors"].values():
+        node["selector"] = bound_selector(config, node["selector"])
     cores = plain(OmegaConf.select(config, "device.cores"))
     return {**facts, "setting": setting, "experiment": experiment, "cores": cores}
 
@@ -151,8 +160,8 @@ def _about(config: DictConfig, task: Task, name: str) -> dict[str, Any]:
         "model": config.model.name,
         "data_source": task.source,
         "data_fingerprint": task.fingerprint,
-        "velocity": config.stream.source.velocity,
-        "filter_budget": config.selector.filter.budget,
+        "velocity": parameter(config, "stream.source", "velocity"),
+        "filter_budget": _filter_budget(config),
         "filter_blocks": config.filter.blocks,
         "batch_size": config.batch_size,
         "board": config.experiment.board.name,

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from titan_repro.binding import parameter, plain
 from titan_repro.boards.board import read_board
 from titan_repro.boards.clock import MB, board_memory, inline_round, pipelined_round
 from titan_repro.boards.cost_model import Board, RoundCost
 from titan_repro.boards.memory import LABEL, Memory, peak_bytes, round_memory
 from titan_repro.boards.round_work import RoundCounter, RoundSize
 from titan_repro.boards.work import META
-from titan_repro.config import plain
 from titan_repro.costs.rounds import RoundTimes, with_selector
 from titan_repro.errors import ConfigurationError
 from titan_repro.models.folding import FoldedNetwork
@@ -41,8 +41,8 @@ class Counted:
     @classmethod
     def of(cls, config: DictConfig) -> "Counted":
         """Count the work of a configuration of Titan."""
-        velocity, batch = config.stream.source.velocity, config.batch_size
-        budget = config.selector.filter.budget
+        velocity, batch = parameter(config, "stream.source", "velocity"), config.batch_size
+        budget = parameter(config, "selector.filter", "budget")
         return cls(
             titan=build_counter(config),
             others={

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from titan_repro.choices import Norm
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.layers import convolution, image_network
 from titan_repro.models.norm import NORMS, check_norm
 from titan_repro.models.shapes import image_channels
 
 
-def alexnet(input_shape: Sequence[int], num_classes: int, norm: str = "none") -> BlockNetwork:
+def alexnet(input_shape: Sequence[int], num_classes: int, norm: Norm = "none") -> BlockNetwork:
     """Build AlexNet with five 3 x 3 convolutions and a 1024-4096-4096-n head.
 
     23.27 M parameters with ten classes, which fits the memory of the paper's figure 6(c).

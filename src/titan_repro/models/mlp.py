@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 from torch import nn
 
@@ -13,7 +14,7 @@ from titan_repro.models.shapes import vector_length
 def mlp(
     input_shape: Sequence[int],
     num_classes: int,
-    norm: str = "none",
+    norm: Literal["none"] = "none",
     widths: Sequence[int] = (100,),
 ) -> BlockNetwork:
     """Build a perceptron d-100-n, where d is 900 for the paper's activity windows.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from titan_repro.choices import Norm
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.layers import AveragePooling, convolution, image_network
 from titan_repro.models.norm import NORMS, check_norm
@@ -23,7 +24,7 @@ SEPARABLE = (
 """Output channels and stride of each depthwise separable convolution: table 1 of Howard et al."""
 
 
-def mobilenet(input_shape: Sequence[int], num_classes: int, norm: str = "batch") -> BlockNetwork:
+def mobilenet(input_shape: Sequence[int], num_classes: int, norm: Norm = "batch") -> BlockNetwork:
     """Build MobileNetV1 with a stride-1 stem: 3.2 M parameters.
 
     Blocks (14): the stem, then one depthwise separable convolution each.

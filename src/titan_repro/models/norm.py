@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-NORMS = ("batch", "group", "none")
-SCORING_NORMS = ("running", "batch")
+from titan_repro.choices import Norm, ScoringNorm
+
+NORMS: tuple[str, ...] = get_args(Norm)
+SCORING_NORMS: tuple[str, ...] = get_args(ScoringNorm)
 
 CHANNELS_PER_GROUP = 16
 """Wu & He 2018, "Group Normalization", table 3: as good as their default of 32 groups, and

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Literal, get_args
 
 from torch import nn
 
@@ -11,12 +12,13 @@ from titan_repro.models.layers import AveragePooling, image_network
 from titan_repro.models.norm import check_norm, norm_layer
 from titan_repro.models.shapes import image_channels
 
-NORMS = ("batch", "group")
+Norm = Literal["batch", "group"]
+NORMS: tuple[str, ...] = get_args(Norm)
 """Not none: each of the 16 residual sums would double the variance, and the known remedies (zero
 initialisation of branches, added scales) make it another architecture."""
 
 
-def resnet34(input_shape: Sequence[int], num_classes: int, norm: str = "batch") -> BlockNetwork:
+def resnet34(input_shape: Sequence[int], num_classes: int, norm: Norm = "batch") -> BlockNetwork:
     """Build ResNet-34 with the stem as published, 7 x 7 and stride 2: 21.3 M parameters.
 
     A spectrogram of one second is 40 x 98, so it can afford to be halved; with the stem of
@@ -29,7 +31,7 @@ def resnet34(input_shape: Sequence[int], num_classes: int, norm: str = "batch") 
     return _resnet("resnet34", input_shape, num_classes, norm, stem_kernel=7, stem_stride=2)
 
 
-def resnet50(input_shape: Sequence[int], num_classes: int, norm: str = "batch") -> BlockNetwork:
+def resnet50(input_shape: Sequence[int], num_classes: int, norm: Norm = "batch") -> BlockNetwork:
     """Build ResNet-50 with a 3 x 3, stride-1 stem and its max-pooling kept: 23.5 M parameters.
 
     Blocks, norm and errors as for `resnet34`.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from titan_repro.choices import Norm
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.layers import AveragePooling, convolution, image_network, initialise_he
 from titan_repro.models.norm import NORMS, check_norm
@@ -11,7 +12,7 @@ from titan_repro.models.shapes import image_channels
 
 
 def small_cnn(
-    input_shape: Sequence[int], num_classes: int, norm: str = "none", width: int = 32
+    input_shape: Sequence[int], num_classes: int, norm: Norm = "none", width: int = 32
 ) -> BlockNetwork:
     """Build three convolutions of `width`, 2 `width` and 2 `width` channels; not in the paper.
 

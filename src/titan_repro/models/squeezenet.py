@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from titan_repro.choices import Norm
 from titan_repro.compat import import_torchvision
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.layers import AveragePooling, convolution, image_network
@@ -24,7 +25,7 @@ FIRES = (
 """Of each Fire module: channels of its squeeze, of either expand, and whether it is pooled."""
 
 
-def squeezenet(input_shape: Sequence[int], num_classes: int, norm: str = "batch") -> BlockNetwork:
+def squeezenet(input_shape: Sequence[int], num_classes: int, norm: Norm = "batch") -> BlockNetwork:
     """Build SqueezeNet 1.1 with a 3 x 3, stride-1 stem: 0.73 M parameters with ten classes.
 
     Blocks (9): the stem, then one Fire module each, with the pooling that follows.

@@ -1,12 +1,14 @@
 """The loop of processes 1 and 2: a stage is given equipment, then answers messages for ever."""
 
 import gc
+import os
 import socket
 import traceback
 from contextlib import suppress
 from typing import Never
 
 from titan_repro.errors import UserError
+from titan_repro.failures import VARIABLE, in_one_line
 from titan_repro.pipeline.channel import Channel, Inbox, PeerGone
 from titan_repro.pipeline.child import LEFT_ALONE
 from titan_repro.pipeline.handover import on_host, receive_packed
@@ -17,8 +19,8 @@ from titan_repro.process_setup import configure_process
 def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -> int:
     """Be process 1 ("filter") or 2 ("select") until another process ends; return the exit status.
 
-    An exception is reported to process 3. If it is a bug, and not a UserError, its traceback is
-    printed here, as it would be with executor=inline.
+    An exception is reported to process 3. If it is no UserError, its traceback is printed here
+    where TITAN_TRACEBACK=1 asks for that, as it would be with executor=inline.
     """
     trainer, neighbour = Channel("process 3", trainer_end), Channel("neighbour", neighbour_end)
     try:
@@ -26,7 +28,7 @@ def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -
     except PeerGone:
         return LEFT_ALONE
     except Exception as error:
-        if not isinstance(error, UserError):
+        if not isinstance(error, UserError) and os.environ.get(VARIABLE) == "1":
             traceback.print_exc()
         with suppress(PeerGone):
             trainer.send("failed", _in_one_line(error))
@@ -60,5 +62,4 @@ def _equipped(kind: type[Stage], trainer: Channel, neighbour: Channel) -> Stage:
 
 
 def _in_one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    return " ".join(str(error).split()) if isinstance(error, UserError) else in_one_line(error)

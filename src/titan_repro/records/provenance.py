@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 import titan_repro
+from titan_repro.records.checkout import checkout
 
 _PACKAGES = (
     "titan-repro",
@@ -26,8 +26,6 @@ _PACKAGES = (
     "hydra-core",
     "omegaconf",
 )
-_DECISIVE = ("src", "conf", "pyproject.toml")
-"""What of a checkout can change a result; notes and outputs beside it do not make it dirty."""
 
 
 def provenance(command: Sequence[str], data: Mapping[str, str]) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def provenance(command: Sequence[str], data: Mapping[str, str]) -> dict[str, Any
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": _without_home([*(Path(name).name for name in command[:1]), *command[1:]]),
         "data": dict(data),
-        "code": _checkout(Path(titan_repro.__file__).parents[2]),
+        "code": checkout(Path(titan_repro.__file__).parents[2]),
         "versions": _versions(),
         "machine": _machine(),
     }
@@ -50,30 +48,6 @@ def provenance(command: Sequence[str], data: Mapping[str, str]) -> dict[str, Any
 def _without_home(command: Sequence[str]) -> list[str]:
     home = re.compile(re.escape(str(Path.home())) + r"(?=/|$)")
     return [home.sub("~", argument) for argument in command]
-
-
-def _checkout(root: Path) -> dict[str, Any]:
-    """Return the commit of the checkout at `root` and whether it has changes; None if unknown."""
-    unknown = {"commit": None, "dirty": None}
-    if not (root / ".git").exists():
-        return unknown
-    command = ["git", "--no-optional-locks", "-C", str(root), "status", "--porcelain=v2"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    try:
-        answer = subprocess.run(
-            [*command, "--branch", "--", *_DECISIVE],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-            env=environment,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return unknown
-    lines = answer.stdout.splitlines()
-    commits = [line.split()[2] for line in lines if line.startswith("# branch.oid")]
-    changes = [line for line in lines if not line.startswith("#")]
-    return {"commit": commits[0] if commits else None, "dirty": bool(changes)}
 
 
 def _versions() -> dict[str, str | None]:

@@ -1,21 +1,21 @@
 """From configuration nodes to objects: the last place where configuration is seen.
 
-A node with `_target_` names a class or function and its plain parameters; `construct` calls it.
+A node with `_target_` names a class or function; `construct_bound` calls it with its parameters.
 Classes never receive configuration objects.
 """
 
 import copy
-import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from titan_repro.config import plain
+from titan_repro.adaptive_config import has_modelled_clock, is_adaptive
+from titan_repro.binding import construct, construct_bound, plain, target_of
+from titan_repro.contracts import check_attribute, check_methods
 from titan_repro.devices.process import check_cores, place
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.models.base import BlockNetwork
@@ -26,41 +26,26 @@ from titan_repro.pipeline.processes import ProcessesExecutor
 from titan_repro.pipeline.round import Executor
 from titan_repro.runs.candidate_budget import build_budget
 from titan_repro.seeds import global_generator
+from titan_repro.selection.base import Needs, Policy
 from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Stream
 from titan_repro.tasks.base import Loader, Source, Task
 from titan_repro.training import Schedule, Trainer
 
 
-def construct(key: str, node: Any, **arguments: Any) -> Any:
-    """Call the node's `_target_` with its other entries and `arguments`.
-
-    Raises ConfigurationError naming `key` if the parameters do not fit the target's signature or
-    the target refuses their values with ValueError or TypeError.
-    """
-    parameters = {**plain(node), **arguments}
-    try:
-        target = resolve_name(parameters.pop("_target_"))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"{key}._target_: {error}") from None
-    try:
-        inspect.signature(target).bind(**parameters)
-    except TypeError as error:
-        raise ConfigurationError(f"{key}: {error} of {target.__name__}") from None
-    try:
-        return target(**parameters)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"{key}: {error}") from error
-
-
 def build_network(config: DictConfig) -> BlockNetwork:
     """Build the model for the task's declared input with weights drawn from the run's seed."""
     with global_generator(config.seed, "weights"):
-        network: BlockNetwork = construct(
-            "model",
-            config.model.network,
+        network: BlockNetwork = construct_bound(
+            config,
+            "model.network",
             input_shape=tuple(config.task.input_shape),
             num_classes=config.task.num_classes,
+        )
+    if not isinstance(network, BlockNetwork):
+        raise ConfigurationError(
+            f"model.network: found a {type(network).__name__}; allowed: a function that returns, "
+            "or a class that is, a titan_repro.models.base.BlockNetwork"
         )
     blocks = len(network.blocks)
     if config.selector.filter is not None and config.filter.blocks > blocks:
@@ -81,18 +66,27 @@ def _check_batch_of_one(config: DictConfig, network: BlockNetwork) -> None:
     except ValueError as error:
         raise ConfigurationError(
             f"batch_size: found 1; allowed with model={config.model.name}, model.norm="
-            f"{config.model.norm} and task={config.task.name}: at least 2, as BatchNorm cannot "
-            "norm a single value"
+            f"{config.model.get('norm')} and task={config.task.name}: at least 2, as BatchNorm "
+            "cannot norm a single value"
         ) from error
 
 
 def build_selector(config: DictConfig) -> Selector:
-    """Compose filter and policy."""
+    """Compose filter and policy.
+
+    Raises ConfigurationError for parameters and combinations that cannot be.
+    """
     classes = config.task.num_classes
-    node = config.selector.filter
+    policy: Policy = construct_bound(config, "selector.policy")
+    options = ", ".join(map(str, Needs))
+    check_attribute("selector.policy", policy, "needs", Needs, options)
+    check_methods("selector.policy", policy, Policy)
+    _check_full_gradients(config, policy)
     return Selector(
-        None if node is None else construct("filter", node, num_classes=classes),
-        construct("selector", config.selector.policy),
+        None
+        if config.selector.filter is None
+        else construct_bound(config, "selector.filter", num_classes=classes),
+        policy,
         classes=classes,
         blocks=config.filter.blocks,
         pooling=config.filter.pooling,
@@ -100,9 +94,27 @@ def build_selector(config: DictConfig) -> Selector:
     )
 
 
+def _check_full_gradients(config: DictConfig, policy: Policy) -> None:
+    """Gradients over all parameters come one sample at a time, and class means need them all."""
+    if policy.needs is not Needs.FULL_GRADIENTS:
+        return
+    if config.scoring_norm == "batch":
+        raise ConfigurationError(
+            "scoring_norm: found batch with gradient=full; allowed there: running, as gradients "
+            "over all parameters are computed one sample at a time"
+        )
+    if is_adaptive(config) and not has_modelled_clock(config):
+        raise ConfigurationError(
+            "gradient: found full with filter.budget=adaptive on a measured clock; allowed there: "
+            "last_layer, logits, as mean gradients of classes are made of all candidates at once"
+        )
+
+
 def build_loader(config: DictConfig) -> Loader:
     """Build the task's loader, which has not looked at any file yet."""
-    loader: Loader = construct("task", config.task.loader)
+    loader: Loader = construct("task.loader", config.task.loader)
+    check_attribute("task.loader", loader, "name", str, "text, as the file in conf/task is called")
+    check_methods("task.loader", loader, Loader)
     return loader
 
 
@@ -143,9 +155,19 @@ def _check(config: DictConfig, task: Task) -> None:
             raise DataError(f"{task.source}: found 0 {part} samples; allowed: at least 1")
 
 
+def check_stream(config: DictConfig) -> None:
+    """Raise ConfigurationError if the stream's class, where it is one, is not a stream.
+
+    A function is held to that when it is called, with the data.
+    """
+    target = target_of("stream.source", config.stream.source)
+    if isinstance(target, type):
+        check_methods("stream.source", target, Stream)
+
+
 def build_stream(config: DictConfig, task: Task) -> Stream:
     """Build the stream over the task's training split."""
-    stream: Stream = construct("stream", config.stream.source, task=task, seed=config.seed)
+    stream: Stream = construct_bound(config, "stream.source", task=task, seed=config.seed)
     return stream
 
 

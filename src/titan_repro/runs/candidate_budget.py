@@ -6,12 +6,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from titan_repro.adaptive_config import has_modelled_clock, is_adaptive
+from titan_repro.binding import bound, plain
 from titan_repro.boards.board import read_board
 from titan_repro.boards.clock import pipelined_round
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import IdleTrace, read_idle
 from titan_repro.boards.round_work import RoundCounter, RoundSize
-from titan_repro.config import plain
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget, Measured, Modelled
 from titan_repro.records.identity import run_id
@@ -28,7 +28,7 @@ def budget_choices(config: DictConfig) -> dict[str, Any]:
         return {}
     if not has_modelled_clock(config):
         return {"clock": "measured"}
-    board, node = plain(config.device.modelled), plain(config.idle.trace)
+    board, node = plain(config.device.modelled), bound(config, "idle.trace")
     read_board(board)
     trace = read_idle(node)
     idle = {"trace": node.pop("_target_").removeprefix("titan_repro.boards."), **node}
@@ -48,7 +48,7 @@ def build_budget(
     return modelled_budget(
         read_board(plain(config.device.modelled)),
         RoundCounter.of(network, selector, config.task.input_shape),
-        read_idle(plain(config.idle.trace)),
+        read_idle(bound(config, "idle.trace")),
         velocity=velocity,
         batch_size=config.batch_size,
     )

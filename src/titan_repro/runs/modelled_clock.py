@@ -7,11 +7,11 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.adaptive_config import is_adaptive
+from titan_repro.binding import bound, plain
 from titan_repro.boards.board import read_board
 from titan_repro.boards.clock import MB, modelled
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import ALWAYS, read_idle
-from titan_repro.config import plain
 from titan_repro.runs.counter import build_counter
 
 
@@ -41,7 +41,7 @@ def modelled_record(config: DictConfig, rounds: Callable[[], pd.DataFrame]) -> d
     }
     if len(rows) == 0:
         return facts
-    idle = read_idle(plain(config.idle.trace)) if is_adaptive(config) else ALWAYS
+    idle = read_idle(bound(config, "idle.trace")) if is_adaptive(config) else ALWAYS
     clock = modelled(board, build_counter(config), rows, config.delay, idle)
     assert clock.joules is not None
     seconds, joules = float(clock.seconds[-1]), float(clock.joules[-1])

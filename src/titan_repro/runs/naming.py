@@ -6,8 +6,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from titan_repro.config import identity
+from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
-from titan_repro.records.run_folder import RunFolder
 from titan_repro.runs.build import build_loader, build_selector
 from titan_repro.runs.candidate_budget import budget_choices
 from titan_repro.selection.selector import Selector

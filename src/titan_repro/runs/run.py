@@ -16,10 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from titan_repro.config import validate
-from titan_repro.devices.process import prepare
 from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor, Round
@@ -32,17 +30,8 @@ from titan_repro.records.results import Evaluation as EvaluationRecord
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.records.signals import Stop, interruption
 from titan_repro.records.writer import RunWriter
-from titan_repro.runs.build import (
-    build_crew,
-    build_executor,
-    build_loader,
-    build_network,
-    build_selector,
-    load_task,
-)
-from titan_repro.runs.modelled_clock import modelled_board, modelled_record
-from titan_repro.runs.naming import run_facts, run_folder
-from titan_repro.tasks.base import Task, locate
+from titan_repro.runs.job import Job, build
+from titan_repro.tasks.base import Task
 from titan_repro.training import Evaluation, evaluate, fixed_subset, is_evaluated
 
 
@@ -109,29 +98,21 @@ def run(
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
     InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
     """
-    validate(config)
-    prepare(config.device.tensors, config.device.threads, config.executor.name)
-    network = build_network(config)
-    selector = build_selector(config)
-    starting = build_crew(config)
-    modelled_board(config)  # refused now rather than after the last round
-    loader = build_loader(config)
-    source = locate(loader, Path(config.paths.data).expanduser())
-    facts = run_facts(config, selector, source)
-    folder = run_folder(config, facts)
-    summary = folder.completed(config.rounds)
+    job = build(config)
+    folder = job.folder
+    summary = folder.completed(job.rounds)
     if summary is not None:
         return Outcome(folder.path, summary, already_there=True)
     with folder.claim() as writer:
-        summary = folder.completed(config.rounds)  # another process may have finished it meanwhile
+        summary = folder.completed(job.rounds)  # another process may have finished it meanwhile
         if summary is not None:
             return Outcome(folder.path, summary, already_there=True)
-        with starting as crew:
-            task = load_task(config, loader, source)
-            executor = build_executor(config, crew, network, selector, task)
+        with job.workers as crew:
+            task = job.load()
+            executor = job.executor(crew, task)
             with closing(executor):
                 meters = UsageMeters(process_ids(crew))
-                loop = _Loop(config, facts, folder, writer, task, executor, observers, meters)
+                loop = _Loop(job, folder, writer, task, executor, observers, meters)
                 return loop.run(command)
 
 
@@ -147,8 +128,7 @@ class _Loop:
 
     def __init__(
         self,
-        config: DictConfig,
-        facts: Mapping[str, Any],
+        job: Job,
         folder: RunFolder,
         writer: RunWriter,
         task: Task,
@@ -156,8 +136,8 @@ class _Loop:
         observers: Sequence[Observer],
         meters: UsageMeters,
     ) -> None:
-        self.config = config
-        self.facts = facts
+        self.job = job
+        self.facts = job.facts
         self.folder = folder
         self.writer = writer
         self.task = task
@@ -166,7 +146,7 @@ class _Loop:
         self.meters = meters
         self.progress = Progress()
         self.used_before: Usage | None = None
-        self.part = fixed_subset(task, config.evaluation_samples)
+        self.part = fixed_subset(task, job.evaluation_samples)
 
     def run(self, command: Sequence[str]) -> Outcome:
         """Run the rounds that are left and end the run, or save it if asked to stop.
@@ -174,12 +154,12 @@ class _Loop:
         A run that was killed further on than it is to go now stays as it is: unfinished.
         """
         self._start(command)
-        if self.progress.rounds_done > self.config.rounds:
+        if self.progress.rounds_done > self.job.rounds:
             with self.meters:
                 return replace(self._interrupt(), already_there=True)
         with interruption() as stop, self.meters:
             for observer in self.observers:
-                observer.begin(self.folder.path, self.progress.rounds_done, self.config.rounds)
+                observer.begin(self.folder.path, self.progress.rounds_done, self.job.rounds)
             try:
                 self._rounds(stop)
                 outcome = self._finish() if self._complete() else self._interrupt()
@@ -193,8 +173,7 @@ class _Loop:
     def _start(self, command: Sequence[str]) -> None:
         """Go on from the checkpoint if there is one."""
         data = {"source": self.task.source, "fingerprint": self.task.fingerprint}
-        text = OmegaConf.to_yaml(self.config, resolve=True)
-        checkpoint = self.writer.start(text, provenance(command, data))
+        checkpoint = self.writer.start(self.job.text, provenance(command, data))
         if checkpoint is not None:
             self.executor.load_state_dict(checkpoint.state["executor"])
             self.progress = Progress(**checkpoint.state["progress"])
@@ -202,7 +181,7 @@ class _Loop:
             self.used_before = UNKNOWN if usage is None else Usage(**usage)
 
     def _complete(self) -> bool:
-        return self.progress.diverged or self.progress.rounds_done >= self.config.rounds
+        return self.progress.diverged or self.progress.rounds_done >= self.job.rounds
 
     def _rounds(self, stop: Stop) -> None:
         saved = time.monotonic()
@@ -210,7 +189,7 @@ class _Loop:
         while not (self._complete() or stop.requested):
             self._round()
             self._evaluate_if_due()
-            if time.monotonic() - saved >= self.config.checkpoint_seconds:
+            if time.monotonic() - saved >= self.job.checkpoint_seconds:
                 self.writer.save_checkpoint(self._state())
                 saved = time.monotonic()
 
@@ -228,7 +207,7 @@ class _Loop:
 
     def _evaluate_if_due(self) -> None:
         """Evaluate where every run is evaluated: on a part of the test set, and at milestones."""
-        if is_evaluated(self.progress.rounds_done, self.config.evaluate_every):
+        if is_evaluated(self.progress.rounds_done, self.job.evaluate_every):
             self._evaluate_part()
         if self.progress.rounds_done in MILESTONES and self._evaluate_all():
             self._interrupt()  # a run under way can be read as of its last milestone
@@ -294,24 +273,17 @@ class _Loop:
         return Outcome(self.folder.path, self.writer.finish(summary), already_there=False)
 
     def _summary(self, status: str) -> dict[str, Any]:
-        config, progress = self.config, self.progress
+        progress = self.progress
         final = progress.milestones[-1] if status == "finished" else {}
         return Summary(
             status=status,
             run_id=run_id(self.facts),
             setting=run_id(self.facts["setting"]),
             choices=self.facts["choices"],
-            task=config.task.name,
+            **self.job.about,
             data_source=self.task.source,
             data_fingerprint=self.task.fingerprint,
-            model=config.model.name,
-            selector=config.selector.name,
-            stream=config.stream.name,
-            budget=config.budget.name,
-            device=config.device.name,
-            executor=config.executor.name,
-            seed=config.seed,
-            rounds=config.rounds,
+            rounds=self.job.rounds,
             rounds_done=progress.rounds_done,
             random_rounds=progress.random_rounds,
             milestones=progress.milestones,
@@ -322,7 +294,7 @@ class _Loop:
             seconds_per_round=progress.train_seconds / max(progress.rounds_done, 1),
             peak_memory_mb=self._peak_memory_mb(),
             **self._usage().record(),
-            **modelled_record(config, self.folder.rounds),
+            **self.job.modelled(self.folder.rounds),
             processors=processors(self.folder.provenance()),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         ).record()

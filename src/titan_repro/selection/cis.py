@@ -7,16 +7,23 @@ candidates in proportion to their gradient norm:
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from titan_repro.choices import (
+    ClassImportance,
+    ClassMass,
+    Gradient,
+    Sampling,
+    Weighting,
+)
 from titan_repro.errors import ConfigurationError
 from titan_repro.selection import cis_arrays
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
 from titan_repro.selection.inclusion import clean, first_positive, inclusion_numbers
-from titan_repro.selection.sampling import Sampling, Weighting, draw, pick_weights
+from titan_repro.selection.sampling import draw, pick_weights
 from titan_repro.selection.statistics import (
     RESOLUTION,
     ClassStatistics,
@@ -24,9 +31,6 @@ from titan_repro.selection.statistics import (
     gradient_moments,
     needs_of,
 )
-
-ClassImportance = Literal["plugin", "bessel", "ema"]
-ClassMass = Literal["candidates", "stream"]
 
 
 def plugin_spread(statistics: ClassStatistics) -> Tensor:
@@ -79,11 +83,11 @@ class ClassifiedImportanceSampling:
 
     def __init__(
         self,
-        gradient: str = "last_layer",
-        class_importance: str = "bessel",
-        class_mass: str = "candidates",
-        weighting: str = "none",
-        sampling: str = "systematic",
+        gradient: Gradient = "last_layer",
+        class_importance: ClassImportance = "bessel",
+        class_mass: ClassMass = "candidates",
+        weighting: Weighting = "none",
+        sampling: Sampling = "systematic",
         memory: float = 0.9,
     ) -> None:
         self.needs = needs_of(gradient)
@@ -93,11 +97,11 @@ class ClassifiedImportanceSampling:
         check_choice("sampling", sampling, get_args(Sampling))
         if not 0 <= memory < 1:
             raise ConfigurationError(f"memory: found {memory}; allowed: 0 to below 1")
-        self.gradient = gradient
-        self.class_importance = class_importance
-        self.class_mass = class_mass
-        self.weighting = weighting
-        self.sampling = sampling
+        self.gradient: str = gradient
+        self.class_importance: str = class_importance
+        self.class_mass: str = class_mass
+        self.weighting: str = weighting
+        self.sampling: str = sampling
         self.memory = memory
         self._average: Tensor | None = None  # (C,) squared spread; NaN: never measured
 

@@ -1,11 +1,12 @@
 """How many of the candidate buffer's slots each class may claim before the others."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-Quota = Literal["per_class_proportional", "per_class_equal", "global"]
+from titan_repro.choices import Quota
+
 QUOTAS: tuple[str, ...] = get_args(Quota)
 
 

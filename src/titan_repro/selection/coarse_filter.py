@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from titan_repro.choices import Quota, Score
 from titan_repro.errors import ConfigurationError
 from titan_repro.selection import class_statistics
 from titan_repro.selection.base import check_choice
@@ -84,7 +85,7 @@ class CoarseFilter:
     """
 
     def __init__(
-        self, budget: int | str, score: str, quota: str, decay: float, *, num_classes: int
+        self, budget: int | str, score: Score, quota: Quota, decay: float, *, num_classes: int
     ) -> None:
         if budget != ADAPTIVE and (isinstance(budget, str) or budget < 1):
             raise ConfigurationError(

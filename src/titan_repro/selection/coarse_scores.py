@@ -1,12 +1,13 @@
 """How well a sample stands for its class, and how diverse it is in it (paper section 3.3)."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-Score = Literal["rep_plus_div", "rep", "div", "rank_mix", "random"]
+from titan_repro.choices import Score
+
 SCORES: tuple[str, ...] = get_args(Score)
 
 ROUNDING = 1e-12

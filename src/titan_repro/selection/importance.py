@@ -5,9 +5,10 @@ from typing import Any, get_args
 
 import torch
 
+from titan_repro.choices import Gradient, Sampling, Weighting
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
 from titan_repro.selection.inclusion import clean, inclusion_numbers
-from titan_repro.selection.sampling import Sampling, Weighting, draw, pick_weights
+from titan_repro.selection.sampling import draw, pick_weights
 from titan_repro.selection.statistics import gradient_norms, needs_of
 
 
@@ -25,9 +26,9 @@ class ImportanceSampling:
 
     def __init__(
         self,
-        gradient: str = "last_layer",
-        weighting: str = "unbiased",
-        sampling: str = "multinomial",
+        gradient: Gradient = "last_layer",
+        weighting: Weighting = "unbiased",
+        sampling: Sampling = "multinomial",
     ) -> None:
         self.needs = needs_of(gradient)
         check_choice("weighting", weighting, get_args(Weighting))

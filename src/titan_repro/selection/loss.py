@@ -6,11 +6,12 @@ opposite (Coleman et al. 2020, "Selection via Proxy").
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from titan_repro.choices import Preference
 from titan_repro.selection.base import (
     Candidates,
     Needs,
@@ -32,8 +33,8 @@ class LossRanking:
 
     needs = Needs.LOGITS
 
-    def __init__(self, prefer: str) -> None:
-        check_choice("prefer", prefer, ("low", "high"))
+    def __init__(self, prefer: Preference) -> None:
+        check_choice("prefer", prefer, get_args(Preference))
         self.prefer = prefer
 
     def select(

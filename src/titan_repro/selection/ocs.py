@@ -8,7 +8,7 @@ Their third term, tau * cos(g_ref, g_i), keeps a memory of earlier tasks; there 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class OnlineCoresetSelection:
     gradient: last_layer | logits.
     """
 
-    def __init__(self, gradient: str = "last_layer") -> None:
+    def __init__(self, gradient: Literal["last_layer", "logits"] = "last_layer") -> None:
         self.needs = needs_of(gradient, ("last_layer", "logits"))
         self.gradient = gradient
 

@@ -4,15 +4,10 @@ Random numbers are drawn on the CPU and moved, so that every device sees the sam
 without waiting for the device.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from titan_repro.selection.base import Selection
-
-Sampling = Literal["systematic", "multinomial", "without_replacement"]
-Weighting = Literal["none", "unbiased", "self_normalised"]
 
 GRID = 2**40
 """A systematic start is the middle of one of so many cells of [0, 1): u + k is then exact, and no

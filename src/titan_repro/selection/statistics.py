@@ -8,14 +8,13 @@ All of it is float64: class importance is a difference of nearly equal numbers.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from titan_repro.choices import Gradient
 from titan_repro.selection.base import Candidates, GradientMoments, Needs, check_choice, required
-
-Gradient = Literal["last_layer", "logits", "full"]
 
 RESOLUTION = 1e-3
 """Spreads below this part of the class's mean norm cannot be told from zero: their squares are

@@ -1,6 +1,7 @@
 """Streams with a class mix of their own: drifting over rounds, or long-tailed."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ def drift(
     task: Task,
     seed: int,
     velocity: int,
-    schedule: str = "rotating",
+    schedule: Literal["rotating", "piecewise"] = "rotating",
     period: int | None = 1000,
     window: float = 0.5,
     mixes: Sequence[tuple[int, Sequence[float]]] | None = None,
@@ -102,7 +103,7 @@ def imbalanced(
     seed: int,
     velocity: int,
     ratio: float = 100.0,
-    order: str = "natural",
+    order: Literal["natural", "seeded"] = "natural",
     subset: Tensor | None = None,
 ) -> MixtureStream:
     """Return a stream with a fixed long-tailed class mix; see `long_tail`.
