@@ -21,9 +21,8 @@ from tasks.parquet_files import encode, random_pixels, write_cifar10, write_imag
 from titan_repro.compat import import_torchvision
 from titan_repro.errors import DataError
 from titan_repro.tasks import cifar10
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, counts
 from titan_repro.tasks.cifar10 import Cifar10
-from titan_repro.tasks.labels import counts
 
 TRAIN = "train-00000-of-00001.parquet"
 
@@ -132,7 +131,7 @@ def test_wrong_image_is_named_by_file_and_row(data: Path, image: bytes, words: s
     write_cifar10(data)
     file = write_images(data / TRAIN, [encode(p) for p in random_pixels(2)] + [image], [0, 1, 2])
     message = refusal(data)
-    assert message.startswith(f"{file}: image in row 2 ")
+    assert message.startswith(f"{file}: row 2: ")
     assert words in message
 
 
@@ -190,7 +189,7 @@ def test_damage_is_found_in_every_file(data: Path) -> None:
     loader = Cifar10()
     found = list(loader.find_damage(loader.locate(data)))
     assert [line.split(": ")[0] for line in found] == [str(train), str(test)]
-    assert "image in row 0" in found[0]
+    assert "row 0: cannot be decoded" in found[0]
     assert "label 77 in row 0" in found[1]
 
 

@@ -136,8 +136,7 @@ def _fetch(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.cli.data_summary import describe
-    from titan_repro.tasks.base import locate
-    from titan_repro.tasks.damage import find_damage
+    from titan_repro.tasks.base import find_damage, locate
 
     loader = make_loader(options.task)
     source = locate(loader, options.data)
@@ -166,7 +165,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _devices(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.streams.partition import by_classes, by_owner, describe, dirichlet
+    from titan_repro.streams.partition import by_classes, by_user, describe, dirichlet
     from titan_repro.tasks.base import locate
 
     loader = make_loader(options.task)
@@ -174,7 +173,7 @@ def _devices(options: argparse.Namespace) -> int:
     labels, seed = task.train.labels, options.seed
     devices = 50 if options.devices is None else options.devices
     if options.by == "user":
-        parts = by_owner(task.train.owners, options.devices, seed)
+        parts = by_user(task.train.user_ids, options.devices, seed)
     elif options.by == "dirichlet":
         parts = dirichlet(labels, devices, options.alpha, seed)
     else:

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.parquet_files import write_images
 from titan_repro.errors import DataError
-from titan_repro.tasks.parquet import (
+from titan_repro.tasks.readers.parquet import (
     count_rows,
     embedded_files,
     find_shards,

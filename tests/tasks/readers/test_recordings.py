@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from titan_repro.tasks import parallel_decoding
-from titan_repro.tasks.parallel_decoding import EncodedFile, decode_into
+from titan_repro.tasks.readers import recordings
+from titan_repro.tasks.readers.recordings import EncodedFile, decode_into
 
 
 def numbered(count: int, begun: list[int] | None = None) -> Iterator[EncodedFile]:
@@ -25,7 +25,7 @@ def decode(files: list[EncodedFile]) -> Tensor:
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 1000])
 def test_order_is_kept(monkeypatch: pytest.MonkeyPatch, threads: int, count: int) -> None:
-    monkeypatch.setattr(parallel_decoding, "_cores", lambda: threads)
+    monkeypatch.setattr(recordings, "_cores", lambda: threads)
     out = torch.full((count, 1), -1)
     decode_into(out, numbered(count), decode, "numbers")
     assert out.flatten().tolist() == list(range(count))
@@ -37,7 +37,7 @@ def test_the_first_error_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ValueError(files[0].name)
         return decode(files)
 
-    monkeypatch.setattr(parallel_decoding, "_cores", lambda: 2)
+    monkeypatch.setattr(recordings, "_cores", lambda: 2)
     begun: list[int] = []
     with pytest.raises(ValueError, match="file 64"):
         decode_into(torch.empty(10_000, 1), numbered(10_000, begun), fail, "numbers")
