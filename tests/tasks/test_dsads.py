@@ -123,6 +123,20 @@ def test_all_forms_give_the_same_task(unpacked, arrays, save, tmp_path):
     assert len({task.fingerprint for task in tasks}) == 1
 
 
+@pytest.mark.parametrize(
+    "folder", ["daily+and+sports+activities", "daily+and+sports+activities/data"]
+)
+def test_one_folder_more_on_top_is_the_same(unpacked, tmp_path, inside):
+    inner = tmp_path / f"tree/daily+and+sports+activities{inside}"
+    shutil.copytree(unpacked / "dsads/data", inner)
+    before = load(unpacked).fingerprint
+    assert load(tmp_path / "tree").fingerprint == before
+    (tmp_path / "packed").mkdir()
+    shutil.make_archive(str(tmp_path / "zip"), "zip", tmp_path / "tree")
+    (tmp_path / "zip.zip").rename(tmp_path / "packed" / ZIP)
+    assert load(tmp_path / "packed").fingerprint == before
+
+
 def test_single_precision_is_rounded_alike(arrays, save):
     half = load(save(arrays)).fingerprint
     single = arrays | {"signal": arrays["signal"].astype(np.float32) * (1 + 1e-6)}

@@ -287,6 +287,25 @@ def test_a_user_that_cannot_be_is_refused(data: Path, user: str):
         load(data)
 
 
+@pytest.mark.parametrize("other", ["01", "001"])
+def test_two_folders_of_one_user_are_refused_and_named(data: Path, other: str):
+    root = data / "large_scale_HARBox"
+    shutil.copytree(root / "1", root / other)
+    with pytest.raises(DataError) as error:
+        load(data)
+    names = sorted([f"{other}/Call_train.txt", "1/Call_train.txt"])
+    assert str(error.value) == (
+        f"{root}: holds {names[0]} and {names[1]}, both of user 1; keep one"
+    )
+
+
+def test_users_may_be_written_with_zeros(data: Path):
+    before = load(data).fingerprint
+    root = data / "large_scale_HARBox"
+    (root / "1").rename(root / "001")
+    assert load(data).fingerprint == before
+
+
 def test_an_archive_without_any_file_is_refused(tmp_path: Path):
     (tmp_path / "large_scale_HARBox" / "1").mkdir(parents=True)
     with zipfile.ZipFile(tmp_path / "other.zip", "w"):

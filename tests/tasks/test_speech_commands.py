@@ -150,6 +150,33 @@ class TestOfficialFolder:
         assert len(load(data).train) == 9
         assert "2 files not named <speaker>_nohash_<number>.wav are left out" in caplog.text
 
+    def test_upper_case_endings_stay_in_their_official_part(
+        self, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = load(data).fingerprint
+        for i in (0, 3, 5):  # one of each part
+            file = data / V2 / "no" / file_name(i)
+            file.rename(file.with_suffix(".WAV"))
+        assert load(data).fingerprint == before
+        assert not caplog.records
+
+    def test_other_files_and_folders_change_nothing(self, data: Path) -> None:
+        before = load(data).fingerprint
+        noise_folder = data / V2 / "_background_noise_"
+        noise_folder.mkdir()
+        (noise_folder / "running_tap.wav").write_bytes(b"no recording of a word")
+        for folder in (data / V2, data / V2 / "no"):
+            (folder / ".DS_Store").write_bytes(b"\0")
+        assert load(data).fingerprint == before
+
+    @pytest.mark.parametrize("subtype", ["PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+    def test_other_widths_of_sample_give_the_same(self, data: Path, subtype: str) -> None:
+        before = load(data)
+        samples = noise(0) / 32768
+        content = encode_sound(samples, subtype=subtype)
+        (data / V2 / "yes" / file_name(0)).write_bytes(content)
+        assert load(data).fingerprint == before.fingerprint
+
     def test_words_without_test_recordings_are_named(
         self, data: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -284,6 +311,14 @@ def folder_damages() -> dict[str, tuple[Callable[[Path], object], str]]:
         "wrong rate": (
             replace(recording, encode_sound(noise(0), rate=8000)),
             f"{recording}: has a rate of 8000 Hz",
+        ),
+        "no samples": (
+            replace(recording, encode_sound(noise(0)[:0])),
+            f"{recording}: has no samples",
+        ),
+        "16-bit numbers as floats": (
+            replace(recording, encode_sound(noise(0).astype(np.float32), subtype="FLOAT")),
+            f"{recording}: holds floats up to",
         ),
         "cut short": (
             replace(recording, encode_sound(noise(0))[:1000]),

@@ -6,6 +6,8 @@ bytes are null, as `datasets` writes them with `embed_external_files=False`, the
 names is read beside the parquet file.
 """
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -112,8 +114,8 @@ def unreadable_files(files: Iterable[Path], already: str = "") -> Iterator[str]:
 def linked_files(file: Path, column: Column) -> tuple[Path, ...]:
     """Return the files that rows of an `embedded_files` column name instead of holding bytes.
 
-    Takes milliseconds where the footer says that every row holds its bytes. Returns () for a file
-    that cannot be read: reading it says why.
+    Takes milliseconds where the footer says that every row holds its bytes. A parquet file that
+    cannot be read and named files that are not there are left out: reading the rows says so.
     """
     try:
         parquet = _reading(file, lambda: pq.ParquetFile(file))
@@ -122,7 +124,8 @@ def linked_files(file: Path, column: Column) -> tuple[Path, ...]:
             if _reading(file, lambda: _all_hold_bytes(parquet.metadata, name)):
                 return ()
             values = _reading(file, lambda: parquet.read(columns=[name]))[name]
-            return tuple(_reading(file, lambda: _linked(values, file)).values())
+            links = _reading(file, lambda: _linked(values, file)).values()
+            return tuple(link for link in links if link.is_file())
     except DataError:
         return ()
 
@@ -163,10 +166,9 @@ def _reading(file: Path, read: Callable[[], Any]) -> Any:
         if file.is_dir():
             raise DataError(f"{file}: is a folder; a parquet file is needed")
         return read()
-    except FileNotFoundError:
-        raise DataError(f"{file}: not found; a parquet file is needed") from None
-    except PermissionError:
-        raise DataError(f"{file}: no permission to read it; a readable file is needed") from None
+    except (FileNotFoundError, PermissionError) as error:
+        code = errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EACCES
+        raise DataError(f"{file}: cannot be read ({os.strerror(code)})") from None
     except READING_ERRORS as error:
         refuse_pointer_file(file)
         reason = " ".join(str(error).split())
