@@ -123,9 +123,7 @@ def test_all_forms_give_the_same_task(unpacked, arrays, save, tmp_path):
     assert len({task.fingerprint for task in tasks}) == 1
 
 
-@pytest.mark.parametrize(
-    "folder", ["daily+and+sports+activities", "daily+and+sports+activities/data"]
-)
+@pytest.mark.parametrize("inside", ["", "/data"])
 def test_one_folder_more_on_top_is_the_same(unpacked, tmp_path, inside):
     inner = tmp_path / f"tree/daily+and+sports+activities{inside}"
     shutil.copytree(unpacked / "dsads/data", inner)
