@@ -249,3 +249,99 @@ def test_devices_prints_a_row_for_every_device_and_every_sample_once(command) ->
 
 def test_devices_refuses_users_where_the_data_names_none(command) -> None:
     assert "names its users" in refusal(command("devices", "digits", "--by", "user"))
+
+
+# --- tasks of one's own
+
+LOADER = """
+from dataclasses import dataclass, field
+from titan_repro.tasks.digits import Digits
+
+@dataclass(frozen=True)
+class Mine(Digits):
+    name = "mine"
+    licence = "my own"
+
+class Halfway:
+    name = "halfway"
+"""
+
+
+@pytest.fixture(params=["", "task"])
+def own(request, tmp_path: Path) -> Path:
+    """Return a folder with a task of one's own, its module beside it or in its group."""
+    folder = tmp_path / 'my "own", tasks é'
+    (folder / "task").mkdir(parents=True)
+    (folder / request.param / "my_titan_loader.py").write_text(LOADER)
+    (folder / "task" / "mine.yaml").write_text(
+        "defaults: [digits, _self_]\nname: mine\nloader: {_target_: my_titan_loader.Mine}\n"
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _forget_own_modules():
+    yield
+    sys.modules.pop("my_titan_loader", None)
+
+
+def test_own_tasks_are_listed_checked_fetched_shown_and_shared_out(
+    command, own: Path, tmp_path: Path
+) -> None:
+    path = list(sys.path)
+    for arguments, words in (
+        (["list"], "licence   my own"),
+        (["list", "mine"], "train 1,438, test 359"),
+        (["check", "mine"], "nothing damaged"),
+        (["fetch", "mine"], "mine: bundled"),
+        (["show", "mine", "--output", str(tmp_path / "a.png")], "a.png"),
+        (["devices", "mine", "--devices", "6"], "device"),
+    ):
+        status, output, errors = command(*arguments, "--config-dir", str(own))
+        assert (status, errors) == (0, "")
+        assert words in output
+    assert sys.path == path
+    assert "'mine'; allowed:" in refusal(command("check", "mine"))
+
+
+def test_the_folder_may_stand_anywhere(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    option = ["--config-dir", str(own)]
+    for line in (
+        [*option, "check", "mine"],
+        ["check", *option, "mine"],
+        ["check", "mine", *option],
+        [f"--config-dir={own}", "check", "mine"],
+    ):
+        assert main(line) == 0
+        assert capsys.readouterr().out.startswith("mine: everything read")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "its file has no loader._target_"),
+        ("name: mine\nloader: null\n", "its file has no loader._target_"),
+        (
+            "loader: {_target_: absent.Mine}\n",
+            "absent.Mine cannot be made (ModuleNotFoundError: No",
+        ),
+        ("loader: {_target_: my_titan_loader.Absent}\n", "my_titan_loader.Absent cannot be made ("),
+        ("loader: {_target_: my_titan_loader.Mine, x: 1}\n", "unexpected keyword argument 'x'"),
+        ("loader: {_target_: my_titan_loader.Halfway}\n", "Halfway has no licence, download_mb, "),
+        (
+            "loader: {_target_: my_titan_loader.Mine, test_fraction: 2}\n",
+            "task.loader.test_fraction",
+        ),
+        ("loader: [1\n", "mine: its file is no YAML (while parsing a flow sequence"),
+    ],
+)
+def test_own_tasks_that_cannot_be_are_refused(command, own: Path, text: str, words: str) -> None:
+    (own / "task" / "mine.yaml").write_text(text)
+    assert words in refusal(command("check", "mine", "--config-dir", str(own)))
+
+
+def test_a_folder_that_is_not_there_is_refused(command, tmp_path: Path) -> None:
+    message = refusal(command("list", "--config-dir", str(tmp_path / "absent")))
+    assert message == (
+        f"titan-data: --config-dir: found {tmp_path / 'absent'}; allowed: a folder that exists\n"
+    )

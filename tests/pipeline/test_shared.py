@@ -191,7 +191,7 @@ def test_a_task_shares_its_training_part_and_leaves_its_test_part_at_home():
     task = share_task(make_task())
     assert share_task(task) is task
     there = handed_over(task)
-    for name in ("inputs", "labels", "owners"):
+    for name in ("inputs", "labels", "user_ids"):
         assert torch.equal(getattr(there.train, name), getattr(make_task().train, name))
         assert area_of(getattr(there.train, name)) is not None
     assert len(there.test) == 0

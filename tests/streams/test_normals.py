@@ -2,7 +2,7 @@ import torch
 from scipy import stats
 
 from titan_repro.seeds import derive_seed
-from titan_repro.streams.normals import SampleNormals, _hash
+from titan_repro.streams.noise import SampleNormals, _hash
 
 CPU = torch.device("cpu")
 MASK = (1 << 64) - 1

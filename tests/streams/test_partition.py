@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.streams.partition import by_classes, by_owner, describe, dirichlet
+from titan_repro.streams.partition import by_classes, by_user, describe, dirichlet
 
 labels_of_any_kind = st.lists(st.integers(0, 7), min_size=1, max_size=120).map(torch.tensor)
 seeds = st.integers(0, 5)
@@ -101,37 +101,37 @@ def test_larger_alpha_is_more_equal() -> None:
     assert spread[0] > spread[1] > spread[2]
 
 
-owners_of_any_kind = st.lists(st.integers(0, 300), min_size=1, max_size=100).map(torch.tensor)
+user_ids_of_any_kind = st.lists(st.integers(0, 300), min_size=1, max_size=100).map(torch.tensor)
 
 
-@given(owners=owners_of_any_kind, devices=st.none() | st.integers(1, 40), seed=seeds)
+@given(user_ids=user_ids_of_any_kind, devices=st.none() | st.integers(1, 40), seed=seeds)
 @fast
-def test_by_owner_keeps_users_whole(owners: Tensor, devices: int | None, seed: int) -> None:
-    users = len(owners.unique())
+def test_by_user_keeps_users_whole(user_ids: Tensor, devices: int | None, seed: int) -> None:
+    users = len(user_ids.unique())
     if devices is not None and devices > users:
         with pytest.raises(ConfigurationError, match=rf"partition\.devices: found {devices};"):
-            by_owner(owners, devices, seed)
+            by_user(user_ids, devices, seed)
         return
-    parts = by_owner(owners, devices, seed)
+    parts = by_user(user_ids, devices, seed)
     assert len(parts) == (users if devices is None else devices)
-    assert_is_partition(parts, len(owners))
-    assert sum(len(owners[part].unique()) for part in parts) == users
+    assert_is_partition(parts, len(user_ids))
+    assert sum(len(user_ids[part].unique()) for part in parts) == users
 
 
-def test_by_owner_balances_devices_and_orders_users() -> None:
-    owners = torch.tensor([7] * 6 + [2] * 3 + [9] * 2 + [4])
-    one_each = by_owner(owners, None, seed=0)
-    assert [owners[part[0]].item() for part in one_each] == [2, 4, 7, 9]
-    two = by_owner(owners, 2, seed=0)
+def test_by_user_balances_devices_and_orders_users() -> None:
+    user_ids = torch.tensor([7] * 6 + [2] * 3 + [9] * 2 + [4])
+    one_each = by_user(user_ids, None, seed=0)
+    assert [user_ids[part[0]].item() for part in one_each] == [2, 4, 7, 9]
+    two = by_user(user_ids, 2, seed=0)
     assert [len(part) for part in two] == [6, 6]
 
 
 def test_partitions_follow_the_seed() -> None:
-    labels, owners = torch.arange(600) % 6, torch.arange(600) // 10
+    labels, user_ids = torch.arange(600) % 6, torch.arange(600) // 10
     for make in (
         lambda seed: by_classes(labels, 10, 3, seed),
         lambda seed: dirichlet(labels, 10, 0.5, seed),
-        lambda seed: by_owner(owners, 7, seed),
+        lambda seed: by_user(user_ids, 7, seed),
     ):
         first, again, other = make(0), make(0), make(1)
         assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -170,4 +170,4 @@ def test_impossible_partitions_name_the_key() -> None:
         with pytest.raises(ConfigurationError, match=r"partition\.alpha: found"):
             dirichlet(labels, 5, alpha, seed=0)
     with pytest.raises(ConfigurationError, match="names its users"):
-        by_owner(None, 5, seed=0)
+        by_user(None, 5, seed=0)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.streams.schedules import long_tail, piecewise_linear, rotating_window
+from titan_repro.streams.mixture import long_tail, piecewise_linear, rotating_window
 
 
 def row(*shares: float) -> torch.Tensor:

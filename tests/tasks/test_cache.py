@@ -139,7 +139,7 @@ def test_fingerprint_depends_on_names_types_shapes_and_contents() -> None:
 
 def test_cached_task_is_the_task_that_was_prepared(tmp_path: Path) -> None:
     inputs = torch.arange(24, dtype=torch.uint8).reshape(4, 2, 3)
-    train = Split(inputs, torch.tensor([0, 1, 0, 1]), owners=torch.tensor([7, 7, 8, 8]))
+    train = Split(inputs, torch.tensor([0, 1, 0, 1]), user_ids=torch.tensor([7, 7, 8, 8]))
     test = Split(inputs[:1] + 100, torch.tensor([1]))
     tasks = [
         cached_task(
@@ -157,9 +157,9 @@ def test_cached_task_is_the_task_that_was_prepared(tmp_path: Path) -> None:
     assert tasks[0].fingerprint == tasks[1].fingerprint
     for task in tasks:
         assert torch.equal(task.train.inputs, train.inputs)
-        assert torch.equal(task.train.owners, train.owners)
+        assert torch.equal(task.train.user_ids, train.user_ids)
         assert torch.equal(task.test.labels, test.labels)
-        assert task.test.owners is None
+        assert task.test.user_ids is None
         by_channel = inputs.double().transpose(0, 1).flatten(1)
         torch.testing.assert_close(task.mean.flatten().double(), by_channel.mean(1))
         torch.testing.assert_close(task.std.flatten().double(), by_channel.std(1, correction=0))

@@ -1,6 +1,7 @@
 """CIFAR-10 from small generated copies of both layouts, and the real data where it is given."""
 
 import hashlib
+import io
 import logging
 import os
 import pickle
@@ -14,16 +15,18 @@ from threading import Thread
 from urllib.error import URLError
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
-from tasks.parquet_files import encode, random_pixels, write_cifar10, write_images
+from tasks.parquet_files import FILE_TYPE, encode, random_pixels, write_cifar10, write_images
 from titan_repro.compat import import_torchvision
 from titan_repro.errors import DataError
 from titan_repro.tasks import cifar10
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, counts
 from titan_repro.tasks.cifar10 import Cifar10
-from titan_repro.tasks.labels import counts
 
 TRAIN = "train-00000-of-00001.parquet"
 
@@ -65,6 +68,71 @@ def test_jpeg_copies_say_so(data: Path) -> None:
     for split in ("train", "test"):
         write_images(data / f"{split}-00000-of-00001.parquet", images, [0, 1], column="image")
     assert load(data).source == "cifar10 (parquet, JPEG images)"
+
+
+def test_images_beside_the_parquet_file_are_read_by_their_paths(data: Path) -> None:
+    whole = write_cifar10(data / "whole")
+    expected = load(data / "whole")
+    for split in ("train", "test"):
+        name = f"{split}-00000-of-00001.parquet"
+        table = pq.read_table(data / "whole" / name).to_pydict()
+        (data / split).mkdir()
+        for i, image in enumerate(table["img"]):
+            (data / split / f"{i}.png").write_bytes(image["bytes"])
+        paths = [{"bytes": None, "path": f"{split}/{i}.png"} for i in range(len(table["img"]))]
+        images = pa.array([*table["img"][:3], *paths[3:]], FILE_TYPE)  # some rows hold their bytes
+        pq.write_table(pa.table({"img": images, "label": pa.array(table["label"])}), data / name)
+    task = load(data, data / "cache")
+    assert task.source == "cifar10 (parquet, PNG images)"
+    assert task.fingerprint == expected.fingerprint
+    (data / "train" / "5.png").write_bytes(encode(whole[6]))
+    changed = load(data, data / "cache")  # the image's file decides the cache entry, too
+    np.testing.assert_array_equal(changed.train.inputs[5].numpy(), whole[6].transpose(2, 0, 1))
+
+
+def test_a_path_without_a_file_is_refused_in_one_line(data: Path) -> None:
+    write_cifar10(data)
+    paths = pa.array([{"bytes": None, "path": "0.png"}] * 2, FILE_TYPE)
+    pq.write_table(pa.table({"img": paths, "label": pa.array([0, 1])}), data / TRAIN)
+    assert refusal(data) == (
+        f"{data / TRAIN}: column img holds no bytes in row 0, and its file {data / '0.png'} "
+        "cannot be read (No such file or directory); bytes, or that file, needed"
+    )
+
+
+def opaque(pixels: np.ndarray, alpha: int = 255) -> np.ndarray:
+    return np.dstack([pixels, np.full(pixels.shape[:2], alpha, np.uint8)])
+
+
+def with_palette(pixels: np.ndarray, transparency: int | None = None) -> bytes:
+    """Encode 32 x 32 pixels of at most 256 colours as a PNG file with a palette."""
+    file = io.BytesIO()
+    options = {} if transparency is None else {"transparency": transparency}
+    Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def test_opaque_rgba_and_palette_images_are_rgb_written_otherwise(data: Path) -> None:
+    write_cifar10(data)
+    pixels = random_pixels(2)
+    pixels[1] = pixels[1, :1]  # 32 colours, so that a palette holds them all
+    images = [encode(opaque(pixels[0])), with_palette(pixels[1])]
+    write_images(data / TRAIN, images, [0, 1])
+    np.testing.assert_array_equal(load(data).train.inputs.numpy(), pixels.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("image", "mode"),
+    [
+        (encode(opaque(random_pixels(1)[0], alpha=254)), "RGBA"),
+        (with_palette(random_pixels(1)[0, :1].repeat(32, 0), transparency=0), "P"),
+        (encode(random_pixels(1)[0, :, :, :2]), "LA"),
+    ],
+)
+def test_images_with_transparent_pixels_are_refused(data: Path, image: bytes, mode: str) -> None:
+    write_cifar10(data)
+    write_images(data / TRAIN, [image], [0])
+    assert f"row 0: is 32x32 {mode}; 32x32 RGB needed" in refusal(data)
 
 
 def test_shards_are_joined_in_order(data: Path) -> None:
@@ -132,7 +200,7 @@ def test_wrong_image_is_named_by_file_and_row(data: Path, image: bytes, words: s
     write_cifar10(data)
     file = write_images(data / TRAIN, [encode(p) for p in random_pixels(2)] + [image], [0, 1, 2])
     message = refusal(data)
-    assert message.startswith(f"{file}: image in row 2 ")
+    assert message.startswith(f"{file}: row 2: ")
     assert words in message
 
 
@@ -190,7 +258,7 @@ def test_damage_is_found_in_every_file(data: Path) -> None:
     loader = Cifar10()
     found = list(loader.find_damage(loader.locate(data)))
     assert [line.split(": ")[0] for line in found] == [str(train), str(test)]
-    assert "image in row 0" in found[0]
+    assert "row 0: cannot be decoded" in found[0]
     assert "label 77 in row 0" in found[1]
 
 

@@ -3,8 +3,7 @@ from pathlib import Path
 
 from tasks.parquet_files import write_images
 from titan_repro.errors import DataError
-from titan_repro.tasks.base import Source
-from titan_repro.tasks.damage import find_damage
+from titan_repro.tasks.base import Source, find_damage
 
 
 class Loader:
@@ -28,13 +27,14 @@ def test_a_loader_may_examine_its_files_itself() -> None:
     assert list(find_damage(Examiner("never loaded"), Source("f", ()))) == ["its own finding"]
 
 
-def test_every_broken_parquet_file_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_every_broken_parquet_file_is_named_after_what_loading_meets(tmp_path: Path) -> None:
     files = tuple(tmp_path / f"{name}.parquet" for name in "abc")
     for file in files:
         write_images(file, [b"x"], [0])
     for file in files[1:]:
         file.write_bytes(file.read_bytes()[:-9])
-    found = list(find_damage(Loader("never loaded"), Source("parquet", files)))
+    found = list(find_damage(Loader(f"{files[1]}: is damaged"), Source("parquet", files)))
+    assert found[0] == f"{files[1]}: is damaged"
     assert [line.split(": ")[0] for line in found] == [str(file) for file in files[1:]]
 
 

@@ -5,9 +5,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, counts
 from titan_repro.tasks.digits import Digits
-from titan_repro.tasks.labels import counts
 
 
 def load(**options: float) -> Task:

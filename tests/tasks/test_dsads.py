@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from titan_repro.errors import DataError
-from titan_repro.tasks import dsads_signals
 from titan_repro.tasks.base import Task
 from titan_repro.tasks.dsads import NPZ, ZIP, Dsads
+from titan_repro.tasks.readers import segments
 
 SUBJECTS, SEGMENTS = 4, 2
 """Smaller than the archive (8 and 60): a recording has 250 steps, so two windows and a rest."""
@@ -24,8 +24,8 @@ Arrays = dict[str, np.ndarray]
 @pytest.fixture(autouse=True)
 def _smaller_archive(request, monkeypatch):
     if "real_data" not in request.fixturenames:
-        monkeypatch.setattr(dsads_signals, "SUBJECTS", SUBJECTS)
-        monkeypatch.setattr(dsads_signals, "SEGMENTS", SEGMENTS)
+        monkeypatch.setattr(segments, "SUBJECTS", SUBJECTS)
+        monkeypatch.setattr(segments, "SEGMENTS", SEGMENTS)
 
 
 @pytest.fixture(scope="module")
@@ -74,38 +74,38 @@ def load(data: Path, cache: Path | None = None, **options) -> Task:
 
 
 def whole(task: Task) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return inputs, labels and owners of both parts together."""
+    """Return inputs, labels and user_ids of both parts together."""
     train, test = task.train, task.test
-    assert train.owners is not None
-    assert test.owners is not None
+    assert train.user_ids is not None
+    assert test.user_ids is not None
     return (
         torch.cat([train.inputs, test.inputs]),
         torch.cat([train.labels, test.labels]),
-        torch.cat([train.owners, test.owners]),
+        torch.cat([train.user_ids, test.user_ids]),
     )
 
 
 def recordings(part) -> set[tuple[int, int]]:
     """Return the (activity, subject) pairs in a part."""
-    return set(zip(part.labels.tolist(), (part.owners // 3).tolist(), strict=True))
+    return set(zip(part.labels.tolist(), (part.user_ids // 3).tolist(), strict=True))
 
 
 def test_a_window_is_100_steps_of_one_unit_and_runs_over_segment_borders(unpacked, signals):
     task = load(unpacked)
-    inputs, labels, owners = whole(task)
+    inputs, labels, user_ids = whole(task)
     assert task.input_shape == (900,)
     assert task.train.inputs.dtype == torch.float16
     assert len(inputs) == 19 * SUBJECTS * 3 * 2
     activity, subject = 12, 2
     steps = signals[activity, subject].reshape(250, 5, 9).astype(np.float16)
     for position, unit in enumerate((0, 1, 3)):  # torso, right arm, right leg of the five
-        found = inputs[(labels == activity) & (owners == subject * 3 + position)].numpy()
+        found = inputs[(labels == activity) & (user_ids == subject * 3 + position)].numpy()
         assert np.array_equal(found, steps[:200, unit].reshape(2, 900))
 
 
 def test_owners_are_subject_times_units(unpacked):
-    _, _, owners = whole(load(unpacked))
-    assert torch.equal(owners.bincount(), torch.full((SUBJECTS * 3,), 19 * 2))
+    _, _, user_ids = whole(load(unpacked))
+    assert torch.equal(user_ids.bincount(), torch.full((SUBJECTS * 3,), 19 * 2))
 
 
 def test_all_forms_give_the_same_task(unpacked, arrays, save, tmp_path):
@@ -121,6 +121,18 @@ def test_all_forms_give_the_same_task(unpacked, arrays, save, tmp_path):
         for found, expected in zip(whole(task), whole(tasks[0]), strict=True):
             assert torch.equal(found, expected)
     assert len({task.fingerprint for task in tasks}) == 1
+
+
+@pytest.mark.parametrize("inside", ["", "/data"])
+def test_one_folder_more_on_top_is_the_same(unpacked, tmp_path, inside):
+    inner = tmp_path / f"tree/daily+and+sports+activities{inside}"
+    shutil.copytree(unpacked / "dsads/data", inner)
+    before = load(unpacked).fingerprint
+    assert load(tmp_path / "tree").fingerprint == before
+    (tmp_path / "packed").mkdir()
+    shutil.make_archive(str(tmp_path / "zip"), "zip", tmp_path / "tree")
+    (tmp_path / "zip.zip").rename(tmp_path / "packed" / ZIP)
+    assert load(tmp_path / "packed").fingerprint == before
 
 
 def test_single_precision_is_rounded_alike(arrays, save):
@@ -387,8 +399,8 @@ def test_real_data(real_data, tmp_path, caplog):
     task = load(real_data, tmp_path)
     assert torch.equal(task.train.labels.bincount(), torch.full((19,), 6 * 3 * 75))
     assert torch.equal(task.test.labels.bincount(), torch.full((19,), 2 * 3 * 75))
-    inputs, _, owners = whole(task)
-    assert torch.equal(owners.bincount(), torch.full((24,), 19 * 75))
+    inputs, _, user_ids = whole(task)
+    assert torch.equal(user_ids.bincount(), torch.full((24,), 19 * 75))
     assert bool(torch.isfinite(inputs).all())
     assert load(real_data, tmp_path).fingerprint == task.fingerprint
     assert not caplog.records
@@ -396,7 +408,7 @@ def test_real_data(real_data, tmp_path, caplog):
 
 def test_real_segments_join(real_data):
     """The claim behind cutting windows from joined segments, measured on the data."""
-    signals = dsads_signals.read_npz(real_data / "dsads" / NPZ).astype(np.float32)
+    signals = segments.read_npz(real_data / "dsads" / NPZ).astype(np.float32)
     signals = signals.reshape(19 * 8, 60, 125, 27)[::3]  # 51 recordings of all activities
     inside = np.abs(np.diff(signals, axis=2))  # (51, 60, 124, 27)
     border = np.abs(signals[:, 1:, 0] - signals[:, :-1, -1])  # (51, 59, 27)

@@ -72,13 +72,13 @@ def load(data: Path, cache: Path | None = None, **options) -> Task:
 
 
 def samples(task: Task) -> dict[tuple[int, int], set[bytes]]:
-    """Return {(owner, label): samples} of both parts."""
+    """Return {(user, label): samples} of both parts."""
     found: dict[tuple[int, int], set[bytes]] = {}
     for part in (task.train, task.test):
-        for x, label, owner in zip(
-            part.inputs, part.labels.tolist(), part.owners.tolist(), strict=True
+        for x, label, user in zip(
+            part.inputs, part.labels.tolist(), part.user_ids.tolist(), strict=True
         ):
-            found.setdefault((owner, label), set()).add(x.numpy().tobytes())
+            found.setdefault((user, label), set()).add(x.numpy().tobytes())
     return found
 
 
@@ -139,7 +139,7 @@ def test_folder_and_zip_file_give_the_same_task(written: Path, tmp_path: Path):
     assert zipped.source == "harbox (authors' zip file)"
     assert folder.fingerprint == zipped.fingerprint
     for part in ("train", "test"):
-        for tensor in ("inputs", "labels", "owners"):
+        for tensor in ("inputs", "labels", "user_ids"):
             assert torch.equal(
                 getattr(getattr(folder, part), tensor), getattr(getattr(zipped, part), tensor)
             )
@@ -156,7 +156,7 @@ def test_split_by_window_takes_its_share_of_every_activity(written: Path):
 
 def test_split_by_user_keeps_users_whole(written: Path):
     task = load(written, split="user", test_fraction=0.4)
-    train, test = (set(part.owners.tolist()) for part in (task.train, task.test))
+    train, test = (set(part.user_ids.tolist()) for part in (task.train, task.test))
     assert not train & test
     assert train | test == {1, 2, 7, 120, 121}
     assert len(test) == 2
@@ -186,9 +186,9 @@ def test_a_renamed_user_is_other_data(data: Path, tmp_path: Path):
     load(data, tmp_path / "cache")
     root = data / "large_scale_HARBox"
     (root / "7").rename(root / "8")
-    owners = load(data, tmp_path / "cache").train.owners
-    assert 8 in owners
-    assert 7 not in owners
+    user_ids = load(data, tmp_path / "cache").train.user_ids
+    assert 8 in user_ids
+    assert 7 not in user_ids
 
 
 def test_missing_data_says_where_to_get_it(tmp_path: Path):
@@ -285,6 +285,25 @@ def test_a_user_that_cannot_be_is_refused(data: Path, user: str):
     (root / "7").rename(root / user)
     with pytest.raises(DataError, match=f"user {user} found, 1 to 121 allowed"):
         load(data)
+
+
+@pytest.mark.parametrize("other", ["01", "001"])
+def test_two_folders_of_one_user_are_refused_and_named(data: Path, other: str):
+    root = data / "large_scale_HARBox"
+    shutil.copytree(root / "1", root / other)
+    with pytest.raises(DataError) as error:
+        load(data)
+    names = sorted([f"{other}/Call_train.txt", "1/Call_train.txt"])
+    assert str(error.value) == (
+        f"{root}: holds {names[0]} and {names[1]}, both of user 1; keep one"
+    )
+
+
+def test_users_may_be_written_with_zeros(data: Path):
+    before = load(data).fingerprint
+    root = data / "large_scale_HARBox"
+    (root / "1").rename(root / "001")
+    assert load(data).fingerprint == before
 
 
 def test_an_archive_without_any_file_is_refused(tmp_path: Path):

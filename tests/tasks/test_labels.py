@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from titan_repro.errors import DataError
-from titan_repro.tasks.labels import check_labels, count_labels
+from titan_repro.tasks.base import check_labels, count_labels
 
 
 def test_counts_classes_that_never_occur() -> None:

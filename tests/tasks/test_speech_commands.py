@@ -22,8 +22,8 @@ from tasks.speech_files import (
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.runs.build import build_loader
 from titan_repro.tasks import speech_commands
-from titan_repro.tasks.audio_front_end import LogMel
 from titan_repro.tasks.base import Task
+from titan_repro.tasks.readers.audio import LogMel
 from titan_repro.tasks.speech_commands import SpeechCommands
 
 WORDS = ("yes", "no", "zero")
@@ -91,8 +91,8 @@ class TestOfficialFolder:
         seeds = [sorted((file_name(i), 100 * label + i) for i in range(3)) for label in range(3)]
         expected = [pair for word in seeds for pair in word]
         assert_close(task.train.inputs, spectrograms(*[seed for _, seed in expected]))
-        assert task.train.owners is not None
-        assert task.train.owners.tolist() == [int(name[:8], 16) for name, _ in expected]
+        assert task.train.user_ids is not None
+        assert task.train.user_ids.tolist() == [int(name[:8], 16) for name, _ in expected]
 
     @pytest.mark.parametrize(
         ("validation", "sizes"), [("drop", (9, 6)), ("train", (12, 6)), ("test", (9, 9))]
@@ -150,6 +150,33 @@ class TestOfficialFolder:
         assert len(load(data).train) == 9
         assert "2 files not named <speaker>_nohash_<number>.wav are left out" in caplog.text
 
+    def test_upper_case_endings_stay_in_their_official_part(
+        self, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = load(data).fingerprint
+        for i in (0, 3, 5):  # one of each part
+            file = data / V2 / "no" / file_name(i)
+            file.rename(file.with_suffix(".WAV"))
+        assert load(data).fingerprint == before
+        assert not caplog.records
+
+    def test_other_files_and_folders_change_nothing(self, data: Path) -> None:
+        before = load(data).fingerprint
+        noise_folder = data / V2 / "_background_noise_"
+        noise_folder.mkdir()
+        (noise_folder / "running_tap.wav").write_bytes(b"no recording of a word")
+        for folder in (data / V2, data / V2 / "no"):
+            (folder / ".DS_Store").write_bytes(b"\0")
+        assert load(data).fingerprint == before
+
+    @pytest.mark.parametrize("subtype", ["PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+    def test_other_widths_of_sample_give_the_same(self, data: Path, subtype: str) -> None:
+        before = load(data)
+        samples = noise(0) / 32768
+        content = encode_sound(samples, subtype=subtype)
+        (data / V2 / "yes" / file_name(0)).write_bytes(content)
+        assert load(data).fingerprint == before.fingerprint
+
     def test_words_without_test_recordings_are_named(
         self, data: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -166,9 +193,9 @@ class TestParquet:
         assert task.train.labels.tolist() == [0, 1, 2, 1, 0]
         assert_close(task.train.inputs, spectrograms(0, 2, 3, 4, 5))
         assert_close(task.test.inputs, spectrograms(6, 7))
-        assert task.train.owners is not None
+        assert task.train.user_ids is not None
         speakers = [SPEAKERS[i] for i in (0, 2, 0, 0, 1)]
-        assert task.train.owners.tolist() == [int(speaker, 16) for speaker in speakers]
+        assert task.train.user_ids.tolist() == [int(speaker, 16) for speaker in speakers]
 
     def test_a_validation_part_is_optional(self, parquet: Path) -> None:
         assert len(load(parquet, validation="train").train) == 5
@@ -188,7 +215,7 @@ class TestParquet:
         self, parquet: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = load(parquet)
-        monkeypatch.setattr("titan_repro.tasks.parallel_decoding.BATCH", 1)
+        monkeypatch.setattr("titan_repro.tasks.readers.recordings.BATCH", 1)
         assert_close(load(parquet).train.inputs, whole.train.inputs)
 
 
@@ -200,7 +227,7 @@ class TestCache:
         monkeypatch.setattr(speech_commands, "decode", None)
         cached = load(data, tmp_path / "cache")
         for part in ("train", "test"):
-            for kind in ("inputs", "labels", "owners"):
+            for kind in ("inputs", "labels", "user_ids"):
                 name = f"{part}.{kind}"
                 values = [getattr(getattr(task, part), kind) for task in (fresh, cached)]
                 assert torch.equal(*values), name
@@ -284,6 +311,14 @@ def folder_damages() -> dict[str, tuple[Callable[[Path], object], str]]:
         "wrong rate": (
             replace(recording, encode_sound(noise(0), rate=8000)),
             f"{recording}: has a rate of 8000 Hz",
+        ),
+        "no samples": (
+            replace(recording, encode_sound(noise(0)[:0])),
+            f"{recording}: has no samples",
+        ),
+        "16-bit numbers as floats": (
+            replace(recording, encode_sound(noise(0).astype(np.float32), subtype="FLOAT")),
+            f"{recording}: holds floats up to",
         ),
         "cut short": (
             replace(recording, encode_sound(noise(0))[:1000]),

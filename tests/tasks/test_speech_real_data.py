@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from titan_repro.conf_path import conf_dir
 from titan_repro.runs.build import build_loader
-from titan_repro.tasks.labels import counts
+from titan_repro.tasks.base import counts
 from titan_repro.tasks.speech_commands import SpeechCommands
 from titan_repro.tasks.speech_spectrograms import SpeechSpectrograms
 

@@ -49,8 +49,8 @@ def test_pictures_are_turned_to_bands_by_frames(folder: Path) -> None:
     expected = np.stack([picture(seed).T for seed in (0, 1, 3)])
     np.testing.assert_array_equal(task.train.inputs[:, 0].numpy(), expected)
     assert task.train.labels.tolist() == [0, 1, 1]
-    assert task.train.owners is not None
-    assert task.train.owners.tolist() == [int(SPEAKERS[i], 16) for i in (0, 1, 0)]
+    assert task.train.user_ids is not None
+    assert task.train.user_ids.tolist() == [int(SPEAKERS[i], 16) for i in (0, 1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def damages() -> dict[str, tuple[Callable[[Path], object], str]]:
     colour = np.zeros((98, 40, 3), np.uint8)
     row = f"{SHARD}: row 1 (no)"
     return {
-        "turned": (rewrite(encode(picture(0).T)), f"{row}: is 98 wide, 40 high, mode L"),
-        "colour": (rewrite(encode(colour)), f"{row}: is 40 wide, 98 high, mode RGB"),
+        "turned": (rewrite(encode(picture(0).T)), f"{row}: is 40x98 L; 98x40 L needed"),
+        "colour": (rewrite(encode(colour)), f"{row}: is 98x40 RGB; 98x40 L needed"),
         "text": (rewrite(b"text"), f"{row}: cannot be decoded (cannot identify image file)"),
         "cut short": (rewrite(good[: len(good) // 2]), f"{row}: cannot be decoded"),
         "empty": (rewrite(b""), f"{row}: cannot be decoded"),

@@ -1,20 +1,14 @@
 """The command line of titan-run, brought into the order that Hydra reads."""
 
 import argparse
-import os
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
 from titan_repro.errors import ConfigurationError
-
-GROUPS = ("task", "model", "selector", "stream", "device", "idle")
-"""Groups whose files name classes; each may have its module beside it."""
 
 NOT_OURS = {
     "hydra.run.dir": "the run folder is made by titan-run itself; allowed: paths.runs=FOLDER",
@@ -75,27 +69,3 @@ def _check_key(override: str) -> None:
         raise ConfigurationError(
             f"{key}: no such key: nothing reads it; an experiment's keys are those of its file"
         )
-
-
-@contextmanager
-def own_modules(folder: Path | None) -> Iterator[None]:
-    """Let `_target_` name modules in a folder of configuration files, or beside them in a group.
-
-    They come after all that is installed, which none of them can hide.
-    """
-    if folder is None:
-        yield
-        return
-    places = (folder, *(folder / group for group in GROUPS))
-    added = [str(place) for place in places if place.is_dir() and str(place) not in sys.path]
-    before = os.environ.get("PYTHONPATH")
-    sys.path += added
-    os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [before]), *added])  # launchers'
-    try:
-        yield
-    finally:
-        sys.path[:] = [place for place in sys.path if place not in added]
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from titan_repro.cli.messages import one_line
 from titan_repro.cli.parsing import OneLineParser
 from titan_repro.cli.version import ShowVersion
+from titan_repro.conf_path import own_modules
 from titan_repro.config import PathsConfig
 from titan_repro.errors import ConfigurationError, UserError
 
@@ -21,18 +22,19 @@ from titan_repro.errors import ConfigurationError, UserError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 done, 1 data are damaged, 2 something to mend, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments, argparse.Namespace(config_dir=None))
     logging.basicConfig(format="titan-data: %(message)s")
     logging.getLogger("titan_repro").setLevel(logging.INFO)
     try:
-        status: int = options.command(options)
+        with own_modules(options.config_dir):
+            status: int = options.command(options)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"titan-data: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("titan-data: interrupted; the same command begins again", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever reads our output, such as head, has seen enough
+    except BrokenPipeError:  # the program that reads our output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
@@ -55,8 +57,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for prepared data (default: %(default)s)",
     )
+    own = OneLineParser(add_help=False)
+    own.add_argument(
+        "--config-dir",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,  # so that a command leaves what stands before it
+        help="folder with tasks of your own, task/NAME.yaml, and the Python modules that they name",
+    )
     parser = OneLineParser(
         prog="titan-data",
+        parents=[own],
         description="The data sets that titan-run trains on.",
         epilog="Exit status: 0 done, 1 data are damaged, 2 something to mend, 130 interrupted.",
     )
@@ -64,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser(
-        "list", parents=[common], help="say what is found where, how much, and how to get the rest"
+        "list",
+        parents=[common, own],
+        help="say what is found where, how much, and how to get the rest",
     )
     command.add_argument(
         "tasks", nargs="*", metavar="TASK", help="only these, with samples by class"
@@ -72,19 +85,21 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_list)
 
     command = commands.add_parser(
-        "fetch", parents=[common], help="download, verify and unpack; say how where only you may"
+        "fetch",
+        parents=[common, own],
+        help="download, verify and unpack; say how where only you may",
     )
     command.add_argument("task", metavar="TASK")
     command.set_defaults(command=_fetch)
 
     command = commands.add_parser(
-        "check", parents=[common], help="read everything anew and report each damaged file"
+        "check", parents=[common, own], help="read everything anew and report each damaged file"
     )
     command.add_argument("task", metavar="TASK")
     command.set_defaults(command=_check)
 
     command = commands.add_parser(
-        "show", parents=[common], help="draw training samples of every class"
+        "show", parents=[common, own], help="draw training samples of every class"
     )
     command.add_argument("task", metavar="TASK")
     command.add_argument(
@@ -93,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_show)
 
     command = commands.add_parser(
-        "devices", parents=[common], help="share training samples out over devices; print a table"
+        "devices",
+        parents=[common, own],
+        help="share training samples out over devices; print a table",
     )
     command.add_argument("task", metavar="TASK")
     command.add_argument(
@@ -117,8 +134,8 @@ def _list(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader, task_names
     from titan_repro.cli.data_summary import summarise
 
-    for task in options.tasks or task_names():
-        loader = make_loader(task)
+    for task in options.tasks or task_names(options.config_dir):
+        loader = make_loader(task, options.config_dir)
         by_class = bool(options.tasks)
         for line in summarise(task, loader, options.data, options.cache, by_class=by_class):
             print(line, flush=True)
@@ -130,7 +147,7 @@ def _fetch(options: argparse.Namespace) -> int:
     from titan_repro.cli.data_summary import describe
     from titan_repro.tasks.base import locate
 
-    loader = make_loader(options.task)
+    loader = make_loader(options.task, options.config_dir)
     loader.fetch(options.data)
     print(f"{options.task}: {describe(locate(loader, options.data))}")
     return 0
@@ -139,10 +156,9 @@ def _fetch(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
     from titan_repro.cli.data_summary import describe
-    from titan_repro.tasks.base import locate
-    from titan_repro.tasks.damage import find_damage
+    from titan_repro.tasks.base import find_damage, locate
 
-    loader = make_loader(options.task)
+    loader = make_loader(options.task, options.config_dir)
     source = locate(loader, options.data)
     damaged = 0
     for line in find_damage(loader, source):
@@ -160,7 +176,7 @@ def _show(options: argparse.Namespace) -> int:
 
     output = options.output or Path(f"{options.task}.png")
     check_format(output)
-    loader = make_loader(options.task)
+    loader = make_loader(options.task, options.config_dir)
     task = loader.load(locate(loader, options.data), options.cache)
     plot_samples(task, output)
     print(output)
@@ -177,12 +193,12 @@ _OPTIONS = {
 
 def _devices(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.streams.partition import by_classes, by_owner, describe, dirichlet
+    from titan_repro.streams.partition import by_classes, by_user, describe, dirichlet
     from titan_repro.tasks.base import locate
 
-    loader = make_loader(options.task)
+    loader = make_loader(options.task, options.config_dir)
     task = loader.load(locate(loader, options.data), options.cache)
-    if options.by == "user" and task.train.owners is None:
+    if options.by == "user" and task.train.user_ids is None:
         raise ConfigurationError(
             f"--by: found user; allowed with {options.task}: classes, dirichlet, as its data name "
             "no users"
@@ -191,7 +207,7 @@ def _devices(options: argparse.Namespace) -> int:
     devices = 50 if options.devices is None else options.devices
     try:
         if options.by == "user":
-            parts = by_owner(task.train.owners, options.devices, seed)
+            parts = by_user(task.train.user_ids, options.devices, seed)
         elif options.by == "dirichlet":
             parts = dirichlet(labels, devices, options.alpha, seed)
         else:

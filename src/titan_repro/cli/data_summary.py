@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from titan_repro.errors import DataError
-from titan_repro.tasks.base import Loader, Source, locate
-from titan_repro.tasks.labels import counts
+from titan_repro.tasks.base import Loader, Source, counts, locate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -61,8 +61,8 @@ def _compose_and_run() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from titan_repro.cli.arguments import arranged, config_folder, own_modules
-    from titan_repro.conf_path import conf_dir
+    from titan_repro.cli.arguments import arranged, config_folder
+    from titan_repro.conf_path import conf_dir, own_modules
     from titan_repro.config import register_schema
     from titan_repro.failures import as_user_error
 

@@ -13,7 +13,7 @@ from titan_repro.figures.style import pyplot
 from titan_repro.files import write_atomically
 from titan_repro.seeds import generator
 from titan_repro.tasks.base import Task
-from titan_repro.tasks.windows import AXES, STEPS
+from titan_repro.tasks.readers.windows import AXES, STEPS
 
 FORMATS = ("png", "pdf", "svg")
 IMAGES_A_CLASS = 10

@@ -25,8 +25,9 @@ def share_task(task: Task) -> Task:
     train = task.train
     if area_of(train.inputs) is not None:
         return task
-    owners = () if train.owners is None else (train.owners,)
-    return replace(task, train=Split(*shared_copies("data", (train.inputs, train.labels, *owners))))
+    user_ids = () if train.user_ids is None else (train.user_ids,)
+    parts = (train.inputs, train.labels, *user_ids)
+    return replace(task, train=Split(*shared_copies("data", parts)))
 
 
 def send_packed(channel: Channel, value: Any) -> None:

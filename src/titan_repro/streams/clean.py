@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.seeds import generator
-from titan_repro.streams.base import Arrivals
-from titan_repro.streams.checks import check_velocity, move, positions_on_device
+from titan_repro.streams.base import Arrivals, check_velocity, move, positions_on_device
 from titan_repro.tasks.base import Task
 
 

@@ -1,4 +1,4 @@
-"""A training split shared out among devices: by classes, by Dirichlet draws or by real owner.
+"""A training split shared out among devices: by classes, by Dirichlet draws or by real user.
 
 Every function returns one (n,) int64 tensor a device, rising positions of the training split.
 Together they hold every position exactly once and none is empty. A stream takes such a tensor as
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import derive_seed, generator
-from titan_repro.streams.checks import is_finite, is_whole, require
+from titan_repro.streams.base import is_finite, is_whole, require
 
 
 def by_classes(labels: Tensor, devices: int, classes_per_device: int, seed: int) -> list[Tensor]:
@@ -43,10 +43,10 @@ def by_classes(labels: Tensor, devices: int, classes_per_device: int, seed: int)
     holders = _draw_holders(places, devices, classes_per_device, draws)
     sizes = [0] * devices
     parts: list[list[Tensor]] = [[] for _ in range(devices)]
-    for members, owners in zip(classes, holders, strict=True):
+    for members, holding in zip(classes, holders, strict=True):
         # tensor_split makes the first shares the larger ones.
-        shares = _shuffled(members, draws).tensor_split(len(owners))
-        smallest_first = sorted(owners, key=sizes.__getitem__)
+        shares = _shuffled(members, draws).tensor_split(len(holding))
+        smallest_first = sorted(holding, key=sizes.__getitem__)
         for device, share in zip(smallest_first, shares, strict=True):
             parts[device].append(share)
             sizes[device] += len(share)
@@ -78,19 +78,19 @@ def dirichlet(labels: Tensor, devices: int, alpha: float, seed: int) -> list[Ten
     return _fill_empty([torch.cat(part) for part in parts])
 
 
-def by_owner(owners: Tensor | None, devices: int | None, seed: int) -> list[Tensor]:
+def by_user(user_ids: Tensor | None, devices: int | None, seed: int) -> list[Tensor]:
     """Keep every real user's samples together.
 
-    owners: (N,) int64, the user of each sample; None where the task has none.
+    user_ids: (N,) int64, the user of each sample; None where the task has none.
     devices: None for a device each user, in the order of their numbers; with fewer devices than
         users, the users are taken from the largest down (equals in seeded order) and each goes
         to the device with the fewest samples so far.
 
     Raises ConfigurationError where the task has no users, or naming `partition.devices`.
     """
-    if owners is None:
-        raise ConfigurationError("a partition by owner needs a task whose data names its users")
-    users = _groups(owners)
+    if user_ids is None:
+        raise ConfigurationError("a partition by user needs a task whose data names its users")
+    users = _groups(user_ids)
     if devices is None:
         return users
     _check_devices(devices, len(users), "users")

@@ -1,13 +1,20 @@
 """What every data set is turned into: two splits of tensors in memory, normalised by the batch."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from titan_repro.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# pandas and pyarrow are imported by the functions that need them: the processes that select beside
+# training import this module and need neither.
 
 
 @dataclass(frozen=True)
@@ -16,20 +23,21 @@ class Split:
 
     inputs: (N, *input_shape) uint8, float16 or float32.
     labels: (N,) int64, 0 <= label < number of classes.
-    owners: (N,) int64, the user or device that recorded each sample; None where the data says not.
+    user_ids: (N,) int64, the user or device that recorded each sample; None where the data names
+        no users.
     """
 
     inputs: Tensor
     labels: Tensor
-    owners: Tensor | None = None
+    user_ids: Tensor | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
 
     def to(self, device: torch.device) -> "Split":
         """Return the split with all its tensors on `device`."""
-        owners = None if self.owners is None else self.owners.to(device)
-        return Split(self.inputs.to(device), self.labels.to(device), owners)
+        user_ids = None if self.user_ids is None else self.user_ids.to(device)
+        return Split(self.inputs.to(device), self.labels.to(device), user_ids)
 
 
 @dataclass(frozen=True)
@@ -93,13 +101,14 @@ class Source:
 
 
 class Loader(Protocol):
-    """How one data set is found, read and, where that is allowed, downloaded.
+    """Finds one data set on disk, reads it and, where that is allowed, downloads it.
 
     A loader is a frozen dataclass whose fields are the data set's options in conf/task. Two more
     methods are optional; `titan-data` uses them where they are there:
 
     count(source) -> DataFrame: samples by class (rows) and split (columns), quicker than `load`.
-    find_damage(source) -> Iterator[str]: reads everything, yields a line for each damaged file.
+    find_damage(source) -> Iterator[str]: reads everything, yields a line for each damaged file;
+        the first is the message of the DataError that `load` raises.
     """
 
     name: ClassVar[str]
@@ -136,3 +145,49 @@ def locate(loader: Loader, data: Path) -> Source:
     except OSError as error:
         place = error.filename or data
         raise DataError(f"{place}: cannot be looked into ({error.strerror})") from None
+
+
+def find_damage(loader: Loader, source: Source) -> Iterator[str]:
+    """Read all files of `source`, never the cache, and yield one line for each damaged one.
+
+    The first line is the message of the DataError that `loader.load` raises. A loader with its own
+    `find_damage` yields the others, too; for one without, all parquet files are read through.
+    """
+    own = getattr(loader, "find_damage", None)
+    if own is not None:
+        yield from own(source)
+        return
+    try:
+        loader.load(source, None)
+    except DataError as error:
+        from titan_repro.tasks.readers.parquet import unreadable_files
+
+        yield str(error)
+        yield from unreadable_files(source.files, str(error))
+
+
+def check_labels(labels: Tensor, classes: int, file: Path) -> None:
+    """Raise DataError, naming file and row, unless 0 <= label < classes for all labels (N,)."""
+    wrong = ((labels < 0) | (labels >= classes)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{file}: label {int(labels[row])} in row {row} (of {len(wrong)} such rows); "
+            f"labels must be 0 to {classes - 1}"
+        )
+
+
+def count_labels(classes: tuple[str, ...], splits: Mapping[str, Tensor]) -> "pd.DataFrame":
+    """Count labels {split: (N,)} in [0, number of classes): a row a class, a column a split."""
+    import pandas as pd
+
+    columns = {
+        split: torch.bincount(labels, minlength=len(classes)).tolist()
+        for split, labels in splits.items()
+    }
+    return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
+
+
+def counts(task: Task) -> "pd.DataFrame":
+    """Count a task's samples: a row a class, columns "train" and "test"."""
+    return count_labels(task.classes, {"train": task.train.labels, "test": task.test.labels})

@@ -1,4 +1,4 @@
-"""A cache of prepared tensors: what takes seconds to decode is decoded once.
+"""The cache keeps prepared tensors, so that what takes seconds to decode is decoded once.
 
 An entry is one file, named by a digest of everything that decides its contents: the settings of
 the preparation and the name, size and modification time of every file read. A changed setting or
@@ -19,12 +19,16 @@ from torch import Tensor
 from titan_repro.errors import DataError
 from titan_repro.files import write_atomically
 from titan_repro.tasks.base import Split, Task
-from titan_repro.tasks.standardise import channel_moments
+from titan_repro.tasks.readers.standardise import channel_moments
 
 log = logging.getLogger(__name__)
 
 DIGEST = "digest"
 """Key of an entry's digest: the hexadecimal digits as a tensor of bytes."""
+
+USER_IDS = "owners"
+"""Key of `Split.user_ids` in entries and digests. It is older than the field's name, and stays:
+another key would change the data sets' fingerprints, and no run could be continued."""
 
 
 def fingerprint_files(files: Iterable[Path], settings: Mapping[str, object]) -> str:
@@ -136,10 +140,10 @@ def _read(entry: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _tensors(part: str, split: Split) -> dict[str, Tensor]:
-    owners = {} if split.owners is None else {f"{part}_owners": split.owners}
-    return {f"{part}_inputs": split.inputs, f"{part}_labels": split.labels, **owners}
+    user_ids = {} if split.user_ids is None else {f"{part}_{USER_IDS}": split.user_ids}
+    return {f"{part}_inputs": split.inputs, f"{part}_labels": split.labels, **user_ids}
 
 
 def _split(part: str, stored: Mapping[str, Tensor]) -> Split:
-    owners = stored.get(f"{part}_owners")
-    return Split(stored[f"{part}_inputs"], stored[f"{part}_labels"], owners)
+    user_ids = stored.get(f"{part}_{USER_IDS}")
+    return Split(stored[f"{part}_inputs"], stored[f"{part}_labels"], user_ids)

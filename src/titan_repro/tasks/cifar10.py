@@ -17,11 +17,18 @@ import torch
 
 from titan_repro.compat import import_torchvision
 from titan_repro.errors import DataError
-from titan_repro.tasks.base import Source, Split, Task
+from titan_repro.tasks.base import Source, Split, Task, check_labels, count_labels, counts
 from titan_repro.tasks.cache import cached_task
-from titan_repro.tasks.images import decode_images, image_format
-from titan_repro.tasks.labels import check_labels, count_labels, counts
-from titan_repro.tasks.parquet import embedded_files, find_shards, first_row, integers, read_columns
+from titan_repro.tasks.readers.images import decode_images, image_format
+from titan_repro.tasks.readers.lfs import refuse_pointer_file
+from titan_repro.tasks.readers.parquet import (
+    embedded_files,
+    find_shards,
+    first_row,
+    integers,
+    linked_files,
+    read_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +95,7 @@ class Cifar10:
             source=f"{self.name} ({_describe(source)})",
             classes=CLASSES,
             settings={"version": 1},
-            files=source.files,
+            files=_all_files(source),
             prepare=lambda: _read(source),
         )
 
@@ -169,6 +176,13 @@ def _describe(source: Source) -> str:
     return f"{PARQUET}, {image_format(first_row(source.files[0], IMAGE))} images"
 
 
+def _all_files(source: Source) -> tuple[Path, ...]:
+    """Return all files to be read, with those that rows of parquet files only name."""
+    if source.form != PARQUET:
+        return source.files
+    return (*source.files, *(link for file in source.files for link in linked_files(file, IMAGE)))
+
+
 def _read(source: Source) -> tuple[Split, Split]:
     if source.form != PARQUET:
         return _read_original(source.files)
@@ -183,7 +197,12 @@ def _shards(source: Source, split: str) -> list[Path]:
 
 
 def _read_shard(file: Path) -> Split:
-    """Return one parquet file as a split; the quick check of its labels comes first."""
+    """Return one parquet file as a split; what costs little is checked first.
+
+    The first row goes before the labels because `load` begins with it, to describe the source:
+    `find_damage` then says the same.
+    """
+    first_row(file, IMAGE)
     labels = _read_labels(file)
     encoded = read_columns(file, IMAGE)["img"].to_pylist()
     return Split(torch.from_numpy(decode_images(encoded, SHAPE, file)), labels)
@@ -213,6 +232,7 @@ def _check_original(file: Path) -> None:
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
     if not intact:
+        refuse_pointer_file(file)
         raise DataError(
             f"{file}: does not match torchvision's checksum {known[file.name]}; remove the folder "
             "and run `titan-data fetch cifar10`"

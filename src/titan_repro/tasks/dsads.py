@@ -19,17 +19,17 @@ from torch import Tensor
 
 from titan_repro.errors import DataError
 from titan_repro.seeds import generator
-from titan_repro.tasks.archives import Archive
 from titan_repro.tasks.base import Source, Task
-from titan_repro.tasks.cache import cached
-from titan_repro.tasks.dsads_signals import (
+from titan_repro.tasks.cache import USER_IDS, cached
+from titan_repro.tasks.readers.archives import Archive
+from titan_repro.tasks.readers.segments import (
     UNITS,
     Signals,
     find_segments,
     read_npz,
     read_segments,
 )
-from titan_repro.tasks.windows import (
+from titan_repro.tasks.readers.windows import (
     STEPS,
     build_task,
     check_split,
@@ -58,7 +58,8 @@ ACTIVITIES = (
     "jumping",
     "playing basketball",
 )
-ZIP = "daily+and+sports+activities.zip"
+UNPACKED = "daily+and+sports+activities"
+ZIP = f"{UNPACKED}.zip"
 NPZ = "dsads_torso_rightarm_rightleg.npz"
 HOW_TO_GET = (
     f"get {ZIP} by hand from "
@@ -80,7 +81,7 @@ class Dsads:
 
     Of the five body units, torso, right arm and right leg are read. Samples are float16 in the
     archive's units (m/s^2, rad/s, the earth's field = 1), so that all forms give the same tensors.
-    The owner of a sample, (subject - 1) * 3 + unit, is one of 24: unit 0 is the torso, 1 the right
+    The user of a sample, (subject - 1) * 3 + unit, is one of 24: unit 0 is the torso, 1 the right
     arm and 2 the right leg.
     """
 
@@ -98,7 +99,8 @@ class Dsads:
     def locate(self, data: Path) -> Source:
         """Find the data in `data`/dsads or `data`: the unpacked archive, its zip file, the .npz."""
         places = (data / "dsads", data)
-        folders = [folder for place in places for folder in (place, place / "data")]
+        inside = ("", "data", UNPACKED, f"{UNPACKED}/data")
+        folders = [place / folder for place in places for folder in inside]
         for folder in folders:
             if next(folder.glob("a[01][0-9]"), None):
                 return Source("UCI folder", (folder,))
@@ -139,7 +141,7 @@ class Dsads:
 
     def _test_part(self, windows: dict[str, Tensor]) -> Tensor:
         """Return (N,) bool, True for the test part."""
-        labels, subjects = windows["labels"], windows["owners"] // len(UNITS)
+        labels, subjects = windows["labels"], windows[USER_IDS] // len(UNITS)
         draw = generator(self.split_seed, "split")
         if self.split == "recording":
             recordings = labels * (int(subjects.max()) + 1) + subjects
@@ -162,5 +164,5 @@ def _cut(signals: Signals) -> dict[str, Tensor]:
     return {
         "inputs": torch.from_numpy(windows.reshape(-1, windows.shape[-1])),
         "labels": activity.flatten(),
-        "owners": (subject * units + unit).flatten(),
+        USER_IDS: (subject * units + unit).flatten(),
     }

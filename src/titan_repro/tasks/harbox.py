@@ -17,11 +17,11 @@ from torch import Tensor
 
 from titan_repro.errors import DataError
 from titan_repro.seeds import generator
-from titan_repro.tasks.archives import Archive
 from titan_repro.tasks.base import Source, Task
-from titan_repro.tasks.cache import cached
-from titan_repro.tasks.number_text import parse_numbers
-from titan_repro.tasks.windows import (
+from titan_repro.tasks.cache import USER_IDS, cached
+from titan_repro.tasks.readers.archives import Archive
+from titan_repro.tasks.readers.text import parse_numbers
+from titan_repro.tasks.readers.windows import (
     AXES,
     STEPS,
     build_task,
@@ -53,9 +53,9 @@ class Harbox:
         paper does not state one.
     split_seed: seed of that draw.
 
-    Samples are float32 in the archive's units (m/s^2, rad/s, uT); owners are the users 1 to 121.
-    A user or an activity may be missing. What is left at a file's end after the last whole window
-    is dropped, and one warning counts it.
+    Samples are float32 in the archive's units (m/s^2, rad/s, uT); `user_ids` are the users 1 to
+    121. A user or an activity may be missing. What is left at a file's end after the last whole
+    window is dropped, and one warning counts it.
     """
 
     name: ClassVar[str] = "harbox"
@@ -102,11 +102,11 @@ class Harbox:
 
     def _test_part(self, windows: dict[str, Tensor]) -> Tensor:
         """Return (N,) bool, True for the test part."""
-        labels, owners = windows["labels"], windows["owners"]
+        labels, user_ids = windows["labels"], windows[USER_IDS]
         draw = generator(self.split_seed, "split")
         if self.split == "window":
             return draw_test_groups(torch.arange(len(labels)), labels, self.test_fraction, draw)
-        return draw_test_groups(owners, torch.zeros_like(owners), self.test_fraction, draw)
+        return draw_test_groups(user_ids, torch.zeros_like(user_ids), self.test_fraction, draw)
 
 
 def _find_members(archive: Archive) -> dict[tuple[int, str], str]:
@@ -117,29 +117,36 @@ def _find_members(archive: Archive) -> dict[tuple[int, str], str]:
             f"{archive.path}: holds no file <user>/<activity>_train.txt, "
             f"user 1 to {USERS}, activity {', '.join(ACTIVITIES)}"
         )
-    members = {(int(user), activity): name for (user, activity), name in found.items()}
-    for (user, _), name in members.items():
+    members: dict[tuple[int, str], str] = {}
+    for (number, activity), name in found.items():
+        user = int(number)
         if not 1 <= user <= USERS:
             raise DataError(f"{archive.where(name)}: user {user} found, 1 to {USERS} allowed")
+        if (user, activity) in members:
+            raise DataError(
+                f"{archive.path}: holds {members[user, activity]} and {name}, both of user {user}; "
+                "keep one"
+            )
+        members[user, activity] = name
     return dict(sorted(members.items()))
 
 
 def _read(archive: Archive, members: dict[tuple[int, str], str]) -> dict[str, Tensor]:
-    """Return inputs (N, 900) float32, labels and owners (N,), dropped (2,): files and lines."""
-    inputs, labels, owners, rests = [], [], [], []
+    """Return inputs (N, 900) float32, labels and user ids (N,), dropped (2,): files, lines."""
+    inputs, labels, user_ids, rests = [], [], [], []
     for (user, activity), name in members.items():
         steps = _read_steps(archive, name)
         windows = torch.from_numpy(cut_windows(steps))
         inputs.append(windows)
         labels.append(torch.full((len(windows),), ACTIVITIES.index(activity)))
-        owners.append(torch.full((len(windows),), user))
+        user_ids.append(torch.full((len(windows),), user))
         rests.append(len(steps) % STEPS)
     if not any(map(len, inputs)):
         raise DataError(f"{archive.path}: no file in it has the {STEPS} lines of one window")
     return {
         "inputs": torch.cat(inputs),
         "labels": torch.cat(labels),
-        "owners": torch.cat(owners),
+        USER_IDS: torch.cat(user_ids),
         "dropped": torch.tensor([sum(rest > 0 for rest in rests), sum(rests)]),
     }
 

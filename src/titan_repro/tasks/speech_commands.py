@@ -1,10 +1,14 @@
 """Google Speech Commands (Warden 2018): recordings of single words, one second each.
 
-The paper trains on 20 of its words and describes no front end; see `audio_front_end`.
+The paper trains on 20 of its words and describes no front end; see `readers.audio`.
 """
 
+import shutil
+import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,21 +16,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from titan_repro.compat import import_torchaudio
 from titan_repro.errors import ConfigurationError, DataError
-from titan_repro.tasks.audio_front_end import LogMel, decode
 from titan_repro.tasks.base import Source, Task
-from titan_repro.tasks.parallel_decoding import EncodedFile
-from titan_repro.tasks.speech_commands_folder import download, read_folder_parts
-from titan_repro.tasks.speech_damage import damaged_recordings
-from titan_repro.tasks.speech_recordings import (
+from titan_repro.tasks.readers.audio import LogMel, decode
+from titan_repro.tasks.readers.recordings import (
+    EncodedFile,
     Recordings,
+    read_folder_parts,
+    read_parquet_parts,
+)
+from titan_repro.tasks.readers.speech import (
+    Decoder,
+    build_task,
     check_validation,
     check_words,
     count_parts,
-    read_parquet_parts,
+    damaged_recordings,
     train_and_test,
 )
-from titan_repro.tasks.speech_task import Decoder, build_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +57,7 @@ class SpeechCommands:
     bands, window_ms, hop_ms, lowest_hz, highest_hz, floor, centred: the spectrogram, as in
         `LogMel`.
 
-    Owners are the speakers' hexadecimal numbers. Read are the official folder, as torchaudio
+    `user_ids` are the speakers' hexadecimal numbers. It reads the official folder, as torchaudio
     downloads it, and parquet files with columns `audio` (WAV or FLAC), `label` and `speaker_id`.
     """
 
@@ -122,13 +130,14 @@ class SpeechCommands:
             source,
             _folder(source),
             self.words,
+            self.validation,
             lambda: self._list(source),
             lambda file: decode(file.read(), file.name),
         )
 
     def fetch(self, data: Path) -> None:
         """Download the version asked for (v0.02 for "any") with torchaudio, checked by SHA-256."""
-        download(data, f"speech_commands_{'v0.02' if self.version == 'any' else self.version}")
+        _download(data, f"speech_commands_{'v0.02' if self.version == 'any' else self.version}")
 
     def _front_end(self) -> LogMel:
         return LogMel(
@@ -160,3 +169,38 @@ def _decoder(front_end: LogMel) -> Decoder:
         return transform(torch.from_numpy(waveforms))
 
     return log_mel
+
+
+def _download(data: Path, version: str) -> None:
+    """Download `version` with torchaudio, which checks its SHA-256, into `data`/SpeechCommands.
+
+    The folder appears there only once it is complete: an interrupted download begins anew, an
+    interrupted unpacking is taken up from the archive. Raises DataError if either fails.
+    """
+    target = data / "SpeechCommands" / version
+    if target.exists():
+        return
+    staging = data / "SpeechCommands" / f"{version}.partial"
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        _unpacked(staging, version).replace(target)
+        shutil.rmtree(staging)
+    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{version}: download failed ({reason}); try again, or unpack {version}.tar.gz from "
+            f"http://download.tensorflow.org/data into {target}"
+        ) from None
+
+
+def _unpacked(staging: Path, version: str) -> Path:
+    """Download and unpack below `staging`; return the unpacked folder."""
+    unpacked = staging / "SpeechCommands" / version
+    shutil.rmtree(unpacked, ignore_errors=True)  # torchaudio would take half of it for all
+    speech = import_torchaudio("torchaudio.datasets.speechcommands")
+    try:
+        speech.SPEECHCOMMANDS(root=staging, url=version, download=True)
+    except (EOFError, tarfile.TarError, zlib.error):
+        (staging / f"{version}.tar.gz").unlink(missing_ok=True)
+        raise
+    return unpacked

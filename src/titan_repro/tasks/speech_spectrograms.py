@@ -5,7 +5,6 @@ How they were made is not documented. Compared with 400 of the same recordings, 
 picture has a median of 0.994.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +13,20 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from titan_repro.errors import DataError
 from titan_repro.tasks.base import Source, Task
-from titan_repro.tasks.parallel_decoding import EncodedFile
-from titan_repro.tasks.speech_damage import damaged_recordings
-from titan_repro.tasks.speech_recordings import (
-    Recordings,
+from titan_repro.tasks.readers.images import decode_image
+from titan_repro.tasks.readers.recordings import EncodedFile, Recordings, read_parquet_parts
+from titan_repro.tasks.readers.speech import (
+    build_task,
     check_validation,
     check_words,
     count_parts,
-    read_parquet_parts,
+    damaged_recordings,
     train_and_test,
 )
-from titan_repro.tasks.speech_task import build_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +44,8 @@ class SpeechSpectrograms:
     words: the classes, in order of their labels; other words are left out.
     validation: where the official validation part goes, "drop", "train" or "test".
 
-    Owners are the speakers' hexadecimal numbers. Each picture is stored time downwards, so it is
-    transposed to the axes of `speech_commands`.
+    `user_ids` are the speakers' hexadecimal numbers. Each picture is stored time downwards, so it
+    is transposed to the axes of `speech_commands`.
     """
 
     name: ClassVar[str] = "speech_spectrograms"
@@ -97,7 +94,12 @@ class SpeechSpectrograms:
     def find_damage(self, source: Source) -> Iterator[str]:
         """Decode every picture of the words and yield one line for each that is damaged."""
         return damaged_recordings(
-            source, source.files[0].parent, self.words, lambda: self._list(source), _picture
+            source,
+            source.files[0].parent,
+            self.words,
+            self.validation,
+            lambda: self._list(source),
+            _picture,
         )
 
     def fetch(self, data: Path) -> None:
@@ -120,13 +122,4 @@ def _decode(files: list[EncodedFile]) -> Tensor:
 
 def _picture(file: EncodedFile) -> NDArray[np.uint8]:
     """Decode one picture to (98, 40)."""
-    needed = f"a greyscale JPEG or PNG picture {BANDS} wide and {FRAMES} high is needed"
-    try:
-        with Image.open(io.BytesIO(file.read()), formats=("JPEG", "PNG")) as picture:
-            found = f"{picture.width} wide, {picture.height} high, mode {picture.mode}"
-            if picture.mode == "L" and picture.size == (BANDS, FRAMES):
-                return np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).split("<")[0].strip()  # without the address of Pillow's buffer
-        raise DataError(f"{file.name}: cannot be decoded ({reason}); {needed}") from None
-    raise DataError(f"{file.name}: is {found}; {needed}")
+    return decode_image(file.read(), (FRAMES, BANDS), "L", file.name)

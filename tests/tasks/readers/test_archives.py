@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from titan_repro.errors import DataError
-from titan_repro.tasks.archives import Archive
+from titan_repro.tasks.readers.archives import Archive
 
 PATTERN = re.compile(r"(\d+)/(x|y)\.txt")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.speech_files import RATE, encode_sound, noise
 from titan_repro.compat import import_torchaudio
 from titan_repro.errors import ConfigurationError, DataError
-from titan_repro.tasks.audio_front_end import LogMel, decode
+from titan_repro.tasks.readers.audio import LogMel, decode
 
 SECOND = np.arange(RATE) / RATE
 MEL32 = LogMel(bands=32, window_ms=128, hop_ms=32, highest_hz=8000, centred=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from titan_repro.errors import DataError
 from titan_repro.tasks.base import Split, Task
-from titan_repro.tasks.cache import fingerprint_tensors
-from titan_repro.tasks.standardise import channel_moments
+from titan_repro.tasks.cache import USER_IDS, fingerprint_tensors
+from titan_repro.tasks.readers.standardise import channel_moments
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -84,19 +84,19 @@ def build_task(
 ) -> Task:
     """Put windows into the two parts of a task, standardised per axis by the training part.
 
-    windows: "inputs" (N, 900), "labels" (N,) and "owners" (N,).
+    windows: "inputs" (N, 900), "labels" (N,) and the users, `cache.USER_IDS` (N,).
     test: (N,) bool, True for the test part.
 
     Raises DataError if a part is empty.
     """
     if not 0 < int(test.sum()) < len(test):
-        owners = len(torch.unique(windows["owners"]))
+        users = len(torch.unique(windows[USER_IDS]))
         raise DataError(
-            f"{name} ({source}): {len(test)} windows of {owners} owners "
+            f"{name} ({source}): {len(test)} windows of {users} users "
             "cannot be split into a training and a test part; more are needed"
         )
     parts = {
-        part: {key: windows[key][mask] for key in ("inputs", "labels", "owners")}
+        part: {key: windows[key][mask] for key in ("inputs", "labels", USER_IDS)}
         for part, mask in (("train", ~test), ("test", test))
     }
     mean, std = axis_moments(parts["train"]["inputs"])
@@ -105,9 +105,13 @@ def build_task(
         name=name,
         source=f"{name} ({source})",
         classes=classes,
-        train=Split(**parts["train"]),
-        test=Split(**parts["test"]),
+        train=_split(parts["train"]),
+        test=_split(parts["test"]),
         mean=mean,
         std=std,
         fingerprint=fingerprint_tensors(tensors),
     )
+
+
+def _split(part: Mapping[str, Tensor]) -> Split:
+    return Split(part["inputs"], part["labels"], part[USER_IDS])

@@ -1,4 +1,4 @@
-"""Reading DSADS's signals from either form in which they come, into one array of segments."""
+"""DSADS's signals are read from either form in which they come, into one array of segments."""
 
 import re
 from itertools import product
@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from titan_repro.errors import DataError
-from titan_repro.tasks.archives import ZIP_ERRORS, Archive
-from titan_repro.tasks.number_text import parse_numbers
-from titan_repro.tasks.windows import AXES
+from titan_repro.tasks.readers.archives import ZIP_ERRORS, Archive
+from titan_repro.tasks.readers.lfs import refuse_pointer_file
+from titan_repro.tasks.readers.text import parse_numbers
+from titan_repro.tasks.readers.windows import AXES
 
 Signals = NDArray[np.float16]
 """(activities, subjects, segments, 125 steps, 3 units, 9 axes)."""
@@ -89,6 +90,7 @@ def _read_arrays(file: Path) -> Arrays:
     except KeyError as error:
         raise DataError(f"{file}: {error.args[0]}; {', '.join(names)} are needed") from None
     except NPZ_ERRORS as error:
+        refuse_pointer_file(file)
         reason = " ".join(str(error).split())
         raise DataError(f"{file}: damaged or no .npz file ({reason})") from None
 

@@ -25,11 +25,15 @@ from torch import Tensor
 
 from titan_repro.compat import import_torchaudio
 from titan_repro.errors import ConfigurationError, DataError
+from titan_repro.tasks.readers.lfs import refuse_pointer
 
 SAMPLE_RATE = 16_000
 CLIP_SAMPLES = SAMPLE_RATE  # every recording becomes one second
 ALLOWED = f"a WAV or FLAC recording of one channel at {SAMPLE_RATE} Hz is needed"
 FORMATS = ("WAV", "WAVEX", "FLAC")
+LOUDEST = 4.0
+"""Largest sample of a recording in floats. They may pass 1, full scale, by a little (4 is 12 dB);
+beyond that they are on another scale, such as that of 16-bit numbers."""
 UNKNOWN_LENGTH = 0xFFFFFFFF
 """Written as a WAV file's length by programs that stream."""
 KINDS = {"bands": ((int,), "whole numbers"), "centred": ((bool,), "true, false")}
@@ -133,11 +137,12 @@ def _refusal(key: str, found: object, allowed: str) -> ConfigurationError:
 
 
 def decode(content: bytes, name: str) -> NDArray[np.float32]:
-    """Decode a recording to one second at 16 kHz, (16000,) within [-1, 1].
+    """Decode a recording to one second at 16 kHz, (16000,), full scale being -1 to 1.
 
     Shorter recordings are padded with zeros at their end, longer ones are cut there. Nothing is
     resampled or mixed. Raises DataError beginning with `name` if the recording is empty, cut
-    short, of another format, rate or number of channels, or holds values that are not finite.
+    short, of another format, rate, scale or number of channels, or holds values that are not
+    finite.
     """
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as sound:
@@ -145,12 +150,18 @@ def decode(content: bytes, name: str) -> NDArray[np.float32]:
             announced = min(sound.frames, CLIP_SAMPLES)  # a damaged header may announce terabytes
             samples: NDArray[np.float32] = sound.read(announced, dtype="float32")
     except soundfile.LibsndfileError as error:
+        refuse_pointer(content, name)
         reason = error.error_string.rstrip(".") if content else "empty file"
         raise DataError(f"{name}: cannot be decoded ({reason}); {ALLOWED}") from None
     if len(samples) < announced:
         raise DataError(f"{name}: ends after {len(samples)} of {announced} samples; {ALLOWED}")
     if not np.isfinite(samples).all():
         raise DataError(f"{name}: holds NaN or infinity; {ALLOWED}")
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak > LOUDEST:
+        raise DataError(
+            f"{name}: holds floats up to {peak:.3g}, on another scale than -1 to 1; {ALLOWED}"
+        )
     clip = np.zeros(CLIP_SAMPLES, dtype=np.float32)
     clip[: len(samples)] = samples
     return clip

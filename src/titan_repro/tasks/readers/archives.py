@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 from titan_repro.errors import DataError
+from titan_repro.tasks.readers.lfs import refuse_pointer, refuse_pointer_file
 
 ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -70,13 +71,15 @@ class Archive:
     def read(self, name: str) -> bytes:
         """Return an entry's contents. Raises DataError naming it if it cannot be read."""
         try:
-            return self._zip.read(name) if self._zip else (self.path / name).read_bytes()
+            content = self._zip.read(name) if self._zip else (self.path / name).read_bytes()
         except (KeyError, IsADirectoryError):
             raise DataError(f"{self.where(name)}: is a folder; a text file is needed") from None
         except OSError as error:
             raise DataError(f"{self.where(name)}: cannot be read ({error.strerror})") from None
         except ZIP_ERRORS as error:
             raise DataError(f"{self.where(name)}: damaged in the zip file ({error})") from None
+        refuse_pointer(content, self.where(name))
+        return content
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
@@ -85,6 +88,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except ZIP_ERRORS as error:
+        refuse_pointer_file(path)
         raise DataError(f"{path}: damaged or no zip file ({error})") from None
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from titan_repro.errors import DataError
-from titan_repro.tasks import standardise
-from titan_repro.tasks.standardise import channel_moments
+from titan_repro.tasks.readers import standardise
+from titan_repro.tasks.readers.standardise import channel_moments
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 19])

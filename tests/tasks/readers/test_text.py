@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from titan_repro.errors import DataError
-from titan_repro.tasks import number_text
-from titan_repro.tasks.number_text import parse_numbers
+from titan_repro.tasks.readers import text as text_reader
+from titan_repro.tasks.readers.text import parse_numbers
 
 
 def parse(text: bytes, columns: int = 2, delimiter: str = " ", dtype=np.float32):
@@ -22,7 +22,7 @@ def test_parsed_numbers_are_the_written_ones(rows):
 
 
 def test_whole_text_is_never_parsed_line_by_line(monkeypatch):
-    monkeypatch.delattr(number_text, "_parse_lines")
+    monkeypatch.delattr(text_reader, "_parse_lines")
     assert parse(b"1 2\n3 4\n").tolist() == [[1, 2], [3, 4]]
 
 

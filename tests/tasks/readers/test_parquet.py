@@ -6,7 +6,7 @@ import pytest
 
 from tasks.parquet_files import write_images
 from titan_repro.errors import DataError
-from titan_repro.tasks.parquet import (
+from titan_repro.tasks.readers.parquet import (
     count_rows,
     embedded_files,
     find_shards,
@@ -80,7 +80,7 @@ def test_folder(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    assert "not found" in refusal(tmp_path / "a.parquet")
+    assert "cannot be read (No such file" in refusal(tmp_path / "a.parquet")
 
 
 def test_no_permission(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_no_permission(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(pq, "ParquetFile", refuse)  # root may read everything
-    assert "no permission" in refusal(good)
+    assert "cannot be read (Permission denied)" in refusal(good)
 
 
 def test_missing_column(good: Path) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from titan_repro.errors import DataError
-from titan_repro.tasks.windows import (
+from titan_repro.tasks.cache import USER_IDS
+from titan_repro.tasks.readers.windows import (
     axis_moments,
     build_task,
     check_split,
@@ -91,7 +92,7 @@ def some_windows(count: int) -> dict[str, torch.Tensor]:
     return {
         "inputs": torch.randn(count, 900, generator=draw()),
         "labels": torch.arange(count) % 2,
-        "owners": torch.arange(count),
+        USER_IDS: torch.arange(count),
     }
 
 
@@ -114,12 +115,12 @@ def test_fingerprint_depends_on_contents_and_split():
     prints = [
         build_task("t", "s", ("a", "b"), windows, test).fingerprint,
         build_task("t", "s", ("a", "b"), windows, test.flip(0)).fingerprint,
-        build_task("t", "s", ("a", "b"), windows | {"owners": torch.zeros(8)}, test).fingerprint,
+        build_task("t", "s", ("a", "b"), windows | {USER_IDS: torch.zeros(8)}, test).fingerprint,
     ]
     assert len(set(prints)) == 3
     assert prints[0] == build_task("t", "s", ("a", "b"), windows, test).fingerprint
 
 
 def test_an_empty_part_is_refused():
-    with pytest.raises(DataError, match="4 windows of 4 owners cannot be split"):
+    with pytest.raises(DataError, match="4 windows of 4 users cannot be split"):
         build_task("t", "s", ("a", "b"), some_windows(4), torch.zeros(4, dtype=torch.bool))
