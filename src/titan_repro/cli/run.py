@@ -107,7 +107,7 @@ def _run(config: "DictConfig") -> None:
         _measure(config)
         return
     try:
-        outcome = run(config, sys.argv, _observers(config))
+        outcome = run(config, sys.argv, _callbacks(config))
     except InterruptedRun as stop:
         _say(run_summary(stop.outcome.summary, stop.outcome.folder))
         _say("Stopped on request. The same command goes on from here.")
@@ -154,16 +154,16 @@ def _which_job() -> str:
     return f" (job {hydra.job.num} of the sweep: {' '.join(hydra.overrides.task)})"
 
 
-def _observers(config: "DictConfig") -> list[Any]:
+def _callbacks(config: "DictConfig") -> list[Any]:
     from titan_repro.cli.progress import ProgressBar
 
     title = f"{config.task.name} {config.model.name} {config.selector.name} seed {config.seed}"
-    observers: list[Any] = [ProgressBar(title)]
+    callbacks: list[Any] = [ProgressBar(title)]
     if config.tensorboard:
         from titan_repro.cli.tensorboard import TensorBoardLog
 
-        observers.append(TensorBoardLog())
-    return observers
+        callbacks.append(TensorBoardLog())
+    return callbacks
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from titan_repro.records.identity import run_id
 from titan_repro.records.lock import exclusive
 from titan_repro.records.provenance import provenance
 from titan_repro.records.storage import read_json, write_json, writing
-from titan_repro.runs.build import build_crew, build_loader, build_network, load_task
+from titan_repro.runs.build import build_loader, build_network, build_workers, load_task
 from titan_repro.tasks.base import Source, Task, locate
 
 COSTS = "costs.json"
@@ -65,7 +65,7 @@ def measure_costs(
     prepare(config.device.tensors, config.device.threads, config.executor.name)
     build_network(config)
     board_of(config)
-    starting = build_crew(config)
+    starting = build_workers(config)
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
     name = run_id(_identity(config, source))
@@ -77,14 +77,14 @@ def measure_costs(
         remove_partials(folder)
         if (costs := read_json(folder / COSTS)) is not None:  # another process was faster
             return Measured(folder, costs, already_there=True)
-        with starting as crew:
-            assert crew is not None
+        with starting as workers:
+            assert workers is not None
             tell("loading")
             task = load_task(config, loader, source)
             _begin(folder, config, command, task)
             load = os.getloadavg()[0]
             tell("rounds side by side")
-            rounds = run_side_by_side(config, crew, task, config.experiment.rounds)
+            rounds = run_side_by_side(config, workers, task, config.experiment.rounds)
         costs = {
             **_about(config, task, name),
             "load_before": load,

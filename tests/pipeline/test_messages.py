@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from titan_repro.pipeline.channel import Channel, Inbox, NoAnswer, PeerGone
+from titan_repro.pipeline.messages import Channel, Inbox, NoAnswer, PeerGone
 
 
 @pytest.fixture
