@@ -179,7 +179,7 @@ COMMANDED = 80
 class Command:
     """titan-run in a session of its own, with a policy slow enough to be interrupted."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, *more):
         self.folder = tmp_path / "commanded"
         overrides = [
             *RUN,
@@ -188,6 +188,7 @@ class Command:
             "paths.cache=null",
             "selector.policy._target_=faulty.SlowPolicy",
             "+selector.policy.seconds=0.03",
+            *more,
         ]
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
@@ -257,3 +258,15 @@ def test_a_stopped_command_goes_on_to_the_same_bits(configure, tmp_path, stops):
     assert command.end()[0] == 0
     (folder,) = command.folder.glob("*/*/*/*")
     assert result(folder) == undisturbed(configure, COMMANDED)
+
+
+def test_a_command_that_is_suspended_and_continued_goes_on(tmp_path):
+    """As with Ctrl-Z and fg, for longer than any process may be silent."""
+    command = Command(tmp_path, "executor.timeout_seconds=2")
+    command.wait_for_rounds()
+    os.killpg(command.process.pid, signal.SIGSTOP)
+    time.sleep(4)
+    os.killpg(command.process.pid, signal.SIGCONT)
+    status, output, errors = command.end()
+    assert (status, errors) == (0, "")
+    assert f"finished, {COMMANDED} of {COMMANDED} rounds" in output

@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from titan_repro.cli.messages import one_line
+from titan_repro.cli.messages import check_working_folder, one_line
 from titan_repro.config import PathsConfig
 from titan_repro.errors import UserError
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="titan-data: %(message)s")
     logging.getLogger("titan_repro").setLevel(logging.INFO)
     try:
+        check_working_folder()
         status: int = options.command(options)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"titan-data: {one_line(error)}", file=sys.stderr)

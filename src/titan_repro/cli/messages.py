@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -31,6 +32,16 @@ def check_options(arguments: Sequence[str]) -> None:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(arguments)
+
+
+def check_working_folder() -> None:
+    """Raise ConfigurationError if the working folder, where relative paths lead, is deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "working folder: found one that has been deleted; allowed: one that is there, cd to it"
+        ) from None
 
 
 def one_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from titan_repro.cli.messages import check_working_folder
 from titan_repro.errors import ConfigurationError, UserError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        check_working_folder()
         options.call(options)
     except UserError as error:
         print(f"titan-report: {error}", file=sys.stderr)

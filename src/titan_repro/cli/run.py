@@ -52,13 +52,14 @@ def _compose_and_run() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from titan_repro.cli.messages import check_options
+    from titan_repro.cli.messages import check_options, check_working_folder
     from titan_repro.conf_path import conf_dir
     from titan_repro.config import register_schema
 
     register_schema()
     command = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
     try:
+        check_working_folder()
         check_options(sys.argv[1:])
         command(_job)()
     except (UserError, HydraException, OmegaConfBaseException) as error:
@@ -123,13 +124,14 @@ def _run(config: "DictConfig") -> None:
 
 
 def _measure(config: "DictConfig") -> None:
-    """Measure costs instead of running; a terminal is told of every step."""
+    """Measure costs instead of running; say every step, as a terminal and a log need."""
     from titan_repro.cli.costs_summary import costs_summary
     from titan_repro.costs.measure import measure_costs
 
     def tell(step: str) -> None:
-        if sys.stderr is not None and sys.stderr.isatty():
-            print(f"{config.task.name} {config.model.name}: {step} ...", file=sys.stderr)
+        if sys.stderr is not None:  # it was closed, 2>&-
+            text = f"{config.task.name} {config.model.name}: {step} ..."
+            print(text, file=sys.stderr, flush=True)
 
     measured = measure_costs(config, sys.argv, tell)
     _say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
@@ -155,10 +157,12 @@ def _which_job() -> str:
 
 
 def _callbacks(config: "DictConfig") -> list[Any]:
+    from titan_repro.cli.notices import SlowRounds, warn_of_one_core
     from titan_repro.cli.progress import ProgressBar
 
+    warn_of_one_core(config)
     title = f"{config.task.name} {config.model.name} {config.selector.name} seed {config.seed}"
-    callbacks: list[Any] = [ProgressBar(title)]
+    callbacks: list[Any] = [ProgressBar(title), SlowRounds(config.stream.source.velocity)]
     if config.tensorboard:
         from titan_repro.cli.tensorboard import TensorBoardLog
 

@@ -17,7 +17,7 @@ from titan_repro.config import SETTING_KEYS, identity, one_of, plain, real, vali
 from titan_repro.costs.modelled import board_of
 from titan_repro.costs.record import costs_record
 from titan_repro.costs.rounds import run_side_by_side
-from titan_repro.devices.process import prepare
+from titan_repro.devices.process import AUTO, prepare
 from titan_repro.errors import ConfigurationError
 from titan_repro.files import remove_partials, write_atomically
 from titan_repro.records.identity import run_id
@@ -132,6 +132,9 @@ def _identity(config: DictConfig, source: Source) -> dict[str, Any]:
     setting = {key: value for key, value in facts["setting"].items() if key not in schedule}
     experiment = {key: value for key, value in plain(config.experiment).items() if key != "name"}
     cores = plain(OmegaConf.select(config, "device.cores"))
+    if cores is not None:  # named as on the first machine: a measurement is not repeated elsewhere
+        first = {"train": [0], "filter": [1], "select": [1]}
+        cores = {stage: first[stage] if named == AUTO else named for stage, named in cores.items()}
     return {**facts, "setting": setting, "experiment": experiment, "cores": cores}
 
 
