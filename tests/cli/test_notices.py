@@ -10,6 +10,7 @@ from commands import TINY, call
 
 from titan_repro.cli import notices
 from titan_repro.cli.notices import SlowRounds, warn_of_one_core
+from titan_repro.errors import ConfigurationError
 
 
 def test_slow_rounds_are_told_of_during_the_first_and_after_it(monkeypatch, capsys):
@@ -106,3 +107,15 @@ def test_too_few_open_files_are_one_line(tmp_path, files):
     assert done.returncode in (2, 3)
     assert done.stderr.startswith("titan-run: ")
     assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_measurement_says_its_steps_where_there_is_no_terminal(monkeypatch):
+    def measure(config, command, tell):
+        tell("loading")
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr("titan_repro.costs.measure.measure_costs", measure)
+    answer = call("experiment=fig6", "task=digits", "model=small_cnn")
+    first, last = answer.err.splitlines()
+    assert first == "digits small_cnn: loading ..."
+    assert last.startswith("titan-run: enough")  # which job of the sweep follows

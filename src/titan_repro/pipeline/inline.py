@@ -85,7 +85,7 @@ class InlineExecutor:
             candidates = len(admitted.arrivals)
             nonfinite = admitted.nonfinite + selection.nonfinite
         batch = self._to_train(chosen, arrivals)
-        with clock("train"):
+        with clock("train"):  # equation 1: w_t+1 = w_t - rate_t * gradient of the batch's loss
             inputs, labels = self.stream.inputs(batch.arrivals), batch.arrivals.labels
             loss = self.trainer.gradients(inputs, labels, batch.weights)
             self.trainer.update(t)

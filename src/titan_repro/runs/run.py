@@ -91,10 +91,11 @@ def run(
         task = load_task(config, plan.loader, plan.source)
         executor = build_executor(config, workers, plan.network, plan.selector, task)
         open_now.callback(executor.close)
-        meters = open_now.enter_context(UsageMeters(process_ids(workers)))
-
+        meters = UsageMeters(process_ids(workers))
         state = _RunState(config, plan.facts, folder, writer, task, executor, callbacks, meters)
+
         state.restore(command)
+        open_now.enter_context(meters)
         if state.rounds_done > config.rounds:  # killed further on: stays as it is, unfinished
             return replace(state.interrupt(), already_there=True)
         stop = open_now.enter_context(interruption())
