@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import traceback
@@ -99,6 +100,9 @@ class Case:
         self.folder = folder
         self.overrides = overrides
         self.extending = extending
+        self.shorter = folder / "three-rounds"
+        if extending:
+            assert in_a_fork(self.config(self.shorter, "rounds=3"))[0] == 0
         runs = self.start("undisturbed")
         status, self.changes = in_a_fork(self.config(runs))
         assert status == 0
@@ -111,7 +115,7 @@ class Case:
         """Return the folder of a command that has not begun yet."""
         runs = self.folder / name
         if self.extending:
-            assert in_a_fork(self.config(runs, "rounds=3"))[0] == 0
+            shutil.copytree(self.shorter, runs)
         return runs
 
     def check(self, change):

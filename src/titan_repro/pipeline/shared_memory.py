@@ -27,11 +27,6 @@ ALIGNMENT = 64
 """Bytes of which every tensor's address is a multiple, as torch allocates: others may round
 differently."""
 
-TOO_MANY_FILES = (
-    "executor=processes: found a limit of {} open files (ulimit -n); allowed: at least 64, or "
-    "executor=inline"
-)
-
 Place = tuple[str, str, tuple[int, ...], tuple[int, ...]]
 """A tensor's name, the name of its type, its shape and its strides: all but where it begins."""
 
@@ -80,11 +75,20 @@ def allocate(purpose: str, size: int) -> Tensor:
         raise PipelineError(_why_not(purpose, size, error)) from None
 
 
+def too_many_files(error: OSError) -> str | None:
+    """Return what to say of the error if it is the limit of open files that was met."""
+    if error.errno != errno.EMFILE:
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        f"executor=processes: found a limit of {limit} open files (ulimit -n); allowed: at least "
+        "64, or executor=inline"
+    )
+
+
 def _why_not(purpose: str, size: int, error: OSError) -> str:
     """Say which limit of the system `allocate` has met."""
-    if error.errno == errno.EMFILE:
-        return TOO_MANY_FILES.format(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    return (
+    return too_many_files(error) or (
         f"executor=processes: no {size / 2**20:.1f} MB of shared memory for the {purpose} "
         f"({error.strerror}); free some, or use executor=inline"
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 from titan_repro.errors import PipelineError
 from titan_repro.pipeline.messages import Channel, Inbox, NoAnswer, PeerGone, send_packed
-from titan_repro.pipeline.shared_memory import Layout
+from titan_repro.pipeline.shared_memory import Layout, too_many_files
 from titan_repro.pipeline.stages import WORKERS, WorkerSetup
 from titan_repro.pipeline.worker import LEFT_ALONE
 
@@ -114,7 +114,8 @@ class WorkerPool:
             self._start()
         except OSError as error:
             self.close()
-            raise PipelineError(f"executor=processes: cannot start a process ({error})") from error
+            reason = f"executor=processes: cannot start a process ({error})"
+            raise PipelineError(too_many_files(error) or reason) from error
         except BaseException:
             self.close()
             raise
