@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 import resource
 import shutil
 import socket
@@ -174,6 +175,29 @@ def test_handing_over_leaks_nothing():
     for _ in range(3):
         handed_over(shared_copies("test", TENSORS))
     assert resources() == before
+
+
+def shared_zeros_of_many_areas():
+    return [allocate("weights", 64) for _ in range(4)]
+
+
+def test_too_few_open_files_are_named_where_memory_is_made_and_where_it_is_received():
+    copies = [shared_copies("test", TENSORS) for _ in range(4)]
+    here, there = (Channel("the other end", end) for end in socket.socketpair())
+    send_packed(here, copies)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open("/dev/null", os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))
+    try:
+        with pytest.raises(PipelineError, match=rf"a limit of {free + 2} open files \(ulimit -n\)"):
+            receive_packed(there)
+        with pytest.raises(PipelineError, match=rf"a limit of {free + 2} open files \(ulimit -n\)"):
+            shared_zeros_of_many_areas()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        here.close()
+        there.close()
 
 
 def test_what_cannot_be_pickled_is_refused():

@@ -5,6 +5,7 @@ pickled and the shared tensors are not. A channel also tells that the process at
 ended.
 """
 
+import errno
 import io
 import os
 import pickle
@@ -19,8 +20,8 @@ import torch
 from torch import Tensor
 
 from titan_repro.compat import import_torchvision
-from titan_repro.errors import ConfigurationError
-from titan_repro.pipeline.shared_memory import HOST, Area, area_of
+from titan_repro.errors import ConfigurationError, PipelineError
+from titan_repro.pipeline.shared_memory import HOST, Area, area_of, too_many_files
 from titan_repro.tasks.base import Split, Task
 
 _LENGTH = struct.Struct("=Q")
@@ -84,10 +85,15 @@ class Channel:
             raise PeerGone(self.peer) from None
 
     def receive_descriptors(self, number: int) -> list[int]:
-        """Return `number` descriptors, which belong to the caller."""
+        """Return `number` descriptors, which belong to the caller.
+
+        Raises OSError (EMFILE) if this process may not open so many files.
+        """
         content, descriptors, _, _ = socket.recv_fds(self._socket, 1, number)
         if not content:
             raise PeerGone(self.peer)
+        if len(descriptors) < number:  # the kernel leaves out those that are too many
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         return descriptors
@@ -159,10 +165,17 @@ def send_packed(channel: Channel, value: Any) -> None:
 
 
 def receive_packed(channel: Channel) -> Any:
-    """Return the object that the process at the other end sends with `send_packed`."""
+    """Return the object that the process at the other end sends with `send_packed`.
+
+    Raises PipelineError if the shared memory in it cannot be mapped here.
+    """
     (number,) = channel.receive()
-    descriptors = channel.receive_descriptors(number)
-    areas = [Area(each, os.fstat(each).st_size).bytes() for each in descriptors]
+    try:
+        descriptors = channel.receive_descriptors(number)
+        areas = [Area(each, os.fstat(each).st_size).bytes() for each in descriptors]
+    except OSError as error:
+        reason = f"executor=processes: cannot map shared memory ({error.strerror})"
+        raise PipelineError(too_many_files(error) or reason) from error
     return _Unpickler(io.BytesIO(channel.receive_bytes()), areas).load()
 
 
