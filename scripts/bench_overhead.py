@@ -9,6 +9,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -20,7 +21,7 @@ from omegaconf import DictConfig
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema
 from titan_repro.errors import UserError
-from titan_repro.pipeline.round import Round
+from titan_repro.records.rounds import RoundRecord
 from titan_repro.runs.build import build_loader, build_network, load_task
 from titan_repro.runs.run import run
 from titan_repro.tasks.base import locate
@@ -31,7 +32,7 @@ DEFAULTS = ["task=cifar10", "model=mobilenet", "selector=rs", "rounds=300"]
 
 
 class BareLoop:
-    """An observer that trains a second model by hand after every round and times both."""
+    """A callback that trains a second model by hand after every round and times both."""
 
     def __init__(self, config: DictConfig) -> None:
         loader = build_loader(config)
@@ -47,17 +48,17 @@ class BareLoop:
         """Start the clock."""
         self._began = perf_counter()
 
-    def round(self, result: Round) -> None:
+    def round(self, record: RoundRecord) -> None:
         """Stop the harness's clock and train the same batch by hand."""
         ended = perf_counter()
-        loss = self._step(result.indices)
+        loss = self._step(record.trained_indices)
         self.harness_seconds.append(ended - self._began)
         self._began = perf_counter()
         self.bare_seconds.append(self._began - ended)
-        if loss != result.loss:
-            raise AssertionError(f"round {result.t}: bare loss {loss}, harness {result.loss}")
+        if loss != record.loss:
+            raise AssertionError(f"round {record.round}: bare loss {loss}, harness {record.loss}")
 
-    def _step(self, indices: list[int]) -> float:
+    def _step(self, indices: Sequence[int]) -> float:
         rows = torch.tensor(indices)
         inputs = self.task.normalise(self.task.train.inputs[rows])
         losses = F.cross_entropy(
@@ -97,7 +98,7 @@ def main() -> None:
                 ],
             )
         bare = BareLoop(config)
-        run(config, observers=[bare])
+        run(config, callbacks=[bare])
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(2)

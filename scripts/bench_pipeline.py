@@ -26,7 +26,7 @@ from titan_repro.costs.measure import check_measurable
 from titan_repro.costs.rounds import SideBySide, run_side_by_side
 from titan_repro.devices.process import prepare
 from titan_repro.errors import UserError
-from titan_repro.runs.build import build_crew, build_loader, load_task
+from titan_repro.runs.build import build_loader, build_workers, load_task
 from titan_repro.tasks.base import locate
 
 TASKS = {
@@ -81,10 +81,10 @@ def configuration(model: str, arguments: argparse.Namespace) -> DictConfig:
 def measure(config: DictConfig) -> SideBySide:
     prepare(config.device.tensors, config.device.threads, config.executor.name)
     loader = build_loader(config)
-    with build_crew(config) as crew:
-        assert crew is not None
+    with build_workers(config) as workers:
+        assert workers is not None
         task = load_task(config, loader, locate(loader, Path(config.paths.data).expanduser()))
-        return run_side_by_side(config, crew, task, config.experiment.rounds)
+        return run_side_by_side(config, workers, task, config.experiment.rounds)
 
 
 def line(model: str, times: SideBySide) -> str:

@@ -318,7 +318,7 @@ def interrupt_at_once_after(rounds):
     """What a second Ctrl-C does: the run stops without saving itself."""
 
     def round(self, result):
-        if result.t + 1 == rounds:
+        if result.round + 1 == rounds:
             raise KeyboardInterrupt
 
     return round

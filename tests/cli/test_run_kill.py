@@ -28,7 +28,7 @@ processes.set_forkserver_preload(
 
 
 class Killer:
-    """An observer that ends its process by kill -9, in which no handler or `finally` can run."""
+    """A callback that ends its process by kill -9, in which no handler or `finally` can run."""
 
     def __init__(self, after_rounds: int) -> None:
         self.left = after_rounds

@@ -34,10 +34,10 @@ from titan_repro.costs.rounds import (
 )
 from titan_repro.errors import ConfigurationError, PipelineError, RunFolderError
 from titan_repro.runs.build import (
-    build_crew,
     build_executor,
     build_loader,
     build_network,
+    build_workers,
     load_task,
 )
 from titan_repro.tasks.base import locate
@@ -239,17 +239,17 @@ def test_the_three_ways_train_one_network(configure, monkeypatch):
         built.append(build_network(config))
         return built[-1]
 
-    def count_executor(config, crew, network, selector, task):
+    def count_executor(config, workers, network, selector, task):
         trained.append(network)
-        return build_executor(config, crew, network, selector, task)
+        return build_executor(config, workers, network, selector, task)
 
     monkeypatch.setattr(side_by_side, "build_network", count_network)
     monkeypatch.setattr(side_by_side, "build_executor", count_executor)
     config = configure(*TINY)
     loader = build_loader(config)
-    with build_crew(config) as crew:
+    with build_workers(config) as workers:
         task = load_task(config, loader, locate(loader, Path()))
-        run_side_by_side(config, crew, task, 2)
+        run_side_by_side(config, workers, task, 2)
     assert len(built) == 2  # one of them for the messages alone
     assert trained[0] is built[0]
     assert all(network is built[1] for network in trained[1:])

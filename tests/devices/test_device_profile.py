@@ -190,3 +190,23 @@ def test_cores(monkeypatch):
         check_cores({"filter": [1]})
     with pytest.raises(ConfigurationError, match=r"cores\.train: found \[\]"):
         check_cores({"train": []})
+    with pytest.raises(ConfigurationError, match=r"cores\.train: found 0; allowed here: auto"):
+        check_cores({"train": 0})
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "given"),
+    [
+        ({0, 1}, ("auto", "auto", "auto"), ([0], [1], [1])),
+        ({4, 6, 7}, ("auto", "auto", "auto"), ([4], [6], [6])),
+        ({3}, ("auto", "auto", "auto"), ([3], [3], [3])),
+        ({0, 1}, ([1], "auto", None), ([1], [0], None)),
+        ({0, 1, 2}, ("auto", [0], "auto"), ([1], [0], [0])),
+    ],
+    ids=str,
+)
+def test_cores_come_from_those_that_are_here(monkeypatch, here, asked, given):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: here)
+    stages = ("train", "filter", "select")
+    asked, given = (dict(zip(stages, cores, strict=True)) for cores in (asked, given))
+    assert check_cores(asked) == given

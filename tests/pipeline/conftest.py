@@ -1,11 +1,11 @@
-"""Executors and a crew for them, built as titan-run builds them."""
+"""Executors and a workers for them, built as titan-run builds them."""
 
 import pytest
 import torch
 
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.handover import share_task
 from titan_repro.pipeline.inline import InlineExecutor
+from titan_repro.pipeline.processes import share_task
+from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.runs.build import (
     build_executor,
     build_loader,
@@ -42,9 +42,9 @@ def build(configure, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def crew():
+def workers():
     """Start the processes once: every executor equips them anew."""
-    with Crew(timeout_seconds=60) as started:
+    with WorkerPool(timeout_seconds=60) as started:
         yield started
 
 
@@ -62,10 +62,10 @@ def random_task(input_shape, classes):
 def executors(configure):
     """Return what builds an executor as titan-run does, on random data of a task's shape."""
 
-    def built(crew, *overrides):
+    def built(workers, *overrides):
         config = configure("task=digits", "model=small_cnn", *overrides)
         task = random_task(tuple(config.task.input_shape), config.task.num_classes)
-        task = task if crew is None else share_task(task)
-        return build_executor(config, crew, build_network(config), build_selector(config), task)
+        task = task if workers is None else share_task(task)
+        return build_executor(config, workers, build_network(config), build_selector(config), task)
 
     return built

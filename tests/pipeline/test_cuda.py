@@ -105,9 +105,9 @@ def test_a_round_waits_for_the_gpu_only_for_its_record(
     executor.run(0)  # the first round may wait: it allocates what later ones use
     fetched = []
 
-    def fetch(*arguments):
+    def fetch(*arguments, **counts):
         torch.cuda.set_sync_debug_mode("default")
-        fetched.append(to_host(*arguments))  # the one wait
+        fetched.append(to_host(*arguments, **counts))  # the one wait
         torch.cuda.set_sync_debug_mode("error")
         return fetched[-1]
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from fake_cuda import OneDeviceError, backward_to, fake_cuda
-from titan_repro.pipeline import inline, processes, shared, shared_network
+from titan_repro.pipeline import inline, processes, shared_memory, shared_weights
 from titan_repro.pipeline.inline import InlineExecutor
 from titan_repro.pipeline.processes import ProcessesExecutor
-from titan_repro.pipeline.round import Trained, to_host
-from titan_repro.pipeline.shared import HOST
-from titan_repro.pipeline.stages import Facts, FilterStage, SelectionStage
+from titan_repro.pipeline.round import to_host
+from titan_repro.pipeline.shared_memory import HOST
+from titan_repro.pipeline.stages import FilterStage, SelectionStage
 from titan_repro.runs.build import (
     build_network,
     build_selector,
@@ -93,13 +93,13 @@ def fetched(monkeypatch):
     """Let records be fetched, which have no contents, and return the batches that were."""
     batches = []
 
-    def fetch(batch, loss, *counts):
+    def fetch(batch, loss, **counts):
         with pytest.raises(DataDependentOutputException):  # by its last call, for the contents
-            to_host(batch, loss, *counts)
+            to_host(batch, loss, **counts)
         batches.append(batch)
         size = len(batch.arrivals)
-        record = [[0] * size] * 2 + [[0.0] * size] * 2 + [[False] * size]
-        return Trained(0.0, *record), [0] * len(counts)
+        names = ("indices", "labels", "weights", "probabilities", "noisy")
+        return {"loss": 0.0, **{f"trained_{name}": [0] * size for name in names}, **counts}
 
     for module in (inline, processes):
         monkeypatch.setattr(module, "to_host", fetch)
@@ -127,17 +127,17 @@ def test_a_round_in_one_process_stays_on_the_gpu(parts, fetched, overrides):
         assert {tensor.device for tensor in executor.network.state_dict().values()} == {CUDA}
 
 
-class HereCrew:
+class HereWorkers:
     """Both stages in this process, which handle a message when it is sent."""
 
     threads = 1
 
-    def equip(self, equipment):
-        self.equipment = equipment
+    def set_up(self, setup):
+        self.setup = setup
         line = SimpleNamespace(send=self._send)
         self._stages = {
-            "candidates": SelectionStage(equipment, line, SimpleNamespace(send=lambda *_: None)),
-            "begin": FilterStage(equipment, line, line),
+            "candidates": SelectionStage(setup, line, SimpleNamespace(send=lambda *_: None)),
+            "begin": FilterStage(setup, line, line),
         }
 
     def begin(self, t, keep=None):
@@ -150,8 +150,7 @@ class HereCrew:
             self._stages[kind].handle(kind, *content)
 
     def chosen(self):
-        layout, *facts = self._chosen
-        return layout, Facts(*facts)
+        return self._chosen
 
     def close(self):
         pass
@@ -160,7 +159,7 @@ class HereCrew:
 @pytest.fixture
 def fake_memory(monkeypatch):
     """Let "shared" memory be that of this process, which may be fake, and the host count."""
-    for module in (shared, shared_network):
+    for module in (shared_memory, shared_weights):
         monkeypatch.setattr(
             module, "allocate", lambda purpose, size: torch.zeros(size, dtype=torch.uint8)
         )
@@ -178,14 +177,14 @@ def test_a_round_in_three_processes_meets_in_host_memory(
 ):
     with fake_cuda():
         built, settings = parts(HOST, trains, *overrides)
-        crew = HereCrew()
-        executor = ProcessesExecutor(crew, *built, train=trains, select=selects, **settings)
+        workers = HereWorkers()
+        executor = ProcessesExecutor(workers, *built, train=trains, select=selects, **settings)
         for t in range(2):
             executor.run(t)
         assert len(fetched) == 2
         for batch in [*fetched, executor.in_flight]:
             assert {tensor.device for tensor in batch.tensors().values()} == {HOST}
-        reader = crew.equipment.network.state_dict()
+        reader = workers.setup.network.state_dict()
         assert {tensor.device for tensor in reader.values()} == {HOST}
         assert {tensor.device for tensor in executor.network.state_dict().values()} == {trains}
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from titan_repro.models.norm import scoring_mode
-from titan_repro.pipeline.candidate_budget import Measured
+from titan_repro.pipeline.budget import Measured
 from titan_repro.pipeline.inline import first_batch
 from titan_repro.seeds import generator
 
@@ -31,6 +31,19 @@ def weights(executor):
     return {name: value.clone() for name, value in executor.network.state_dict().items()}
 
 
+TRAINED = [f"trained_{of}" for of in ("indices", "labels", "weights", "probabilities", "noisy")]
+
+
+def samples_touched(record):
+    """Return how many samples were streamed, filtered, scored and trained."""
+    return (
+        record.samples_streamed,
+        record.samples_filtered,
+        record.samples_scored,
+        record.samples_trained,
+    )
+
+
 def assert_same(first, second):
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
@@ -44,10 +57,10 @@ def test_every_selector_trains_batches_out_of_its_round(build, selector):
         streamed.append(set(executor.stream.round(t).indices.tolist()))
         result = executor.run(t)
         source = streamed[max(t - executor.delay, 0)]
-        assert len(result.indices) == 10
-        assert set(result.indices) <= source
-        labels = executor.stream.task.train.labels[result.indices]
-        assert result.labels == labels.tolist()
+        assert len(result.trained_indices) == 10
+        assert set(result.trained_indices) <= source
+        labels = executor.stream.task.train.labels[result.trained_indices]
+        assert result.trained_labels == labels.tolist()
         assert math.isfinite(result.loss)
         assert result.candidates == (30 if executor.selector.filter else 100)
 
@@ -71,7 +84,7 @@ def test_delay_0_trains_what_it_chose_in_the_same_round(build):
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.sub_(rate * gradient)
         result = executor.run(t)
-        assert result.indices == batch.arrivals.indices.tolist()
+        assert result.trained_indices == batch.arrivals.indices.tolist()
         for mine, its in zip(parameters, executor.network.parameters(), strict=True):
             torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-7)
 
@@ -89,8 +102,8 @@ def test_delay_1_trains_the_choice_of_the_round_before_made_with_the_weights_bef
         chosen, _ = before.selector.select(admitted, candidates, 10, generator(0, "selection", t))
         expected = waiting if waiting is not None else first_batch(arrivals, 10, 0)
         result = executor.run(t)
-        assert result.indices == expected.arrivals.indices.tolist()
-        assert result.weights == expected.weights.tolist()
+        assert result.trained_indices == expected.arrivals.indices.tolist()
+        assert result.trained_weights == expected.weights.tolist()
         waiting = chosen
 
 
@@ -138,18 +151,8 @@ def test_changing_the_selector_leaves_stream_and_initial_weights_alone(build):
 
 
 def test_work_counts_say_what_each_stage_touched(build):
-    assert build("selector=rs").run(0).work.samples == {
-        "streamed": 100,
-        "filtered": 0,
-        "scored": 0,
-        "trained": 10,
-    }
-    assert build("selector=titan").run(0).work.samples == {
-        "streamed": 100,
-        "filtered": 100,
-        "scored": 30,
-        "trained": 10,
-    }
+    assert samples_touched(build("selector=rs").run(0)) == (100, 0, 0, 10)
+    assert samples_touched(build("selector=titan").run(0)) == (100, 100, 30, 10)
 
 
 ADAPTIVE = ("filter.budget=adaptive", "device=jetson_nano", "device.modelled.filter_at_once=null")
@@ -165,12 +168,7 @@ def test_candidates_are_the_first_of_the_priority_order(build):
     order = before.selector.filter.admit(features, arrivals.labels, generator(0, "filter", 0))
     result = executor.run(0)
     assert result.candidates == number
-    assert result.work.samples == {
-        "streamed": 100,
-        "filtered": 100,
-        "scored": number,
-        "trained": 10,
-    }
+    assert samples_touched(result) == (100, 100, number, 10)
     chosen = set(executor.in_flight.arrivals.indices.tolist())
     assert chosen <= set(arrivals.indices[order.positions[:number]].tolist())
 
@@ -181,13 +179,13 @@ def test_without_idle_time_titan_is_random_selection(build):
     statistics = busy.selector.filter.state_dict()
     for t in range(4):
         mine, its = busy.run(t), random.run(t)
-        for fact in ("loss", "indices", "weights", "probabilities", "labels", "noisy"):
+        for fact in ("loss", *TRAINED):
             assert getattr(mine, fact) == getattr(its, fact)
-        assert mine.weights == [1.0] * 10
-        assert mine.probabilities == pytest.approx([0.1] * 10)
+        assert mine.trained_weights == [1.0] * 10
+        assert mine.trained_probabilities == pytest.approx([0.1] * 10)
         assert (mine.candidates, mine.nonfinite) == (0, 0)
-        assert mine.work.samples == {"streamed": 100, "filtered": 0, "scored": 0, "trained": 10}
-        assert mine.work.seconds["filter"] == mine.work.seconds["score"] == 0
+        assert samples_touched(mine) == (100, 0, 0, 10)
+        assert mine.seconds_filter == mine.seconds_score == 0
     assert_same(weights(busy), weights(random))
     assert_same(statistics, busy.selector.filter.state_dict())
 
@@ -203,7 +201,7 @@ def test_a_round_without_idle_time_between_others_is_drawn_at_random(build):
     assert [result.candidates for result in results] == numbers
     for t in range(19):
         if numbers[t] == 0:
-            assert results[t + 1].indices == random.run(t).indices
+            assert results[t + 1].trained_indices == random.run(t).trained_indices
 
 
 def test_one_process_cannot_measure_how_long_it_trains_beside_itself(build):

@@ -39,13 +39,13 @@ def test_a_round_waits_for_the_device_only_for_its_record(build, monkeypatch, ov
     executor.run(0)  # the first round allocates what later ones use
     fetched = []
 
-    def fetch(*arguments):
+    def fetch(*arguments, **counts):
         fetched.append(arguments)
         with _disable_current_modes(), torch._C.DisableTorchFunction():  # the one wait
-            return to_host(*arguments)
+            return to_host(*arguments, **counts)
 
     monkeypatch.setattr(inline, "to_host", fetch)
     with forbid_synchronisation():
         rounds = [executor.run(1), executor.run(2)]
-    assert [result.t for result in rounds] == [1, 2]
+    assert [result.round for result in rounds] == [1, 2]
     assert len(fetched) == 2

@@ -20,10 +20,9 @@ from titan_repro.devices.process import Placement
 from titan_repro.errors import ConfigurationError, PipelineError
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.small_cnn import small_cnn
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.network_copy import NetworkCopy
-from titan_repro.pipeline.shared import HOST, area_of
-from titan_repro.pipeline.shared_network import SharedNetwork
+from titan_repro.pipeline.shared_memory import HOST, area_of
+from titan_repro.pipeline.shared_weights import NetworkCopy, SharedNetwork
+from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.runs import build
 from titan_repro.runs.run import InterruptedRun, run
@@ -65,16 +64,16 @@ def on(monkeypatch):
         "selector=rs delay=1 model.norm=batch",
     ],
 )
-def test_every_placement_gives_the_same_bits(executors, crew, on, placement, overrides):
+def test_every_placement_gives_the_same_bits(executors, workers, on, placement, overrides):
     inline = executors(None, *overrides.split())
     on(placement)
-    processes = executors(crew, *overrides.split())
+    processes = executors(workers, *overrides.split())
     for t in range(4):
         assert facts(inline.run(t)) == facts(processes.run(t))
     assert_same(inline.state_dict(), processes.state_dict())
 
 
-def test_a_state_passes_from_any_placement_to_any_other(executors, crew, on):
+def test_a_state_passes_from_any_placement_to_any_other(executors, workers, on):
     overrides = ("selector=titan", "model.norm=batch", "class_importance=ema")
     straight = executors(None, *overrides)
     order = [BOTH_ELSEWHERE, HERE, SELECTING_ELSEWHERE, TRAINING_ELSEWHERE, BOTH_ELSEWHERE]
@@ -82,7 +81,7 @@ def test_a_state_passes_from_any_placement_to_any_other(executors, crew, on):
     state, begun = None, []
     for position, placement in enumerate(order):
         on(placement)
-        executor = executors(crew, *overrides)
+        executor = executors(workers, *overrides)
         if state is not None:
             executor.load_state_dict(state)
         begun += [facts(executor.run(2 * position + step)) for step in range(2)]
@@ -101,7 +100,7 @@ class StopAfter:
         pass
 
     def round(self, result):
-        if result.t == self.t:
+        if result.round == self.t:
             signal.raise_signal(signal.SIGINT)
 
     def evaluation(self, rounds_done, evaluation):
@@ -143,7 +142,7 @@ def test_a_run_goes_on_with_another_placement_to_the_same_end(configure, on, sel
     for stop, placement in ((3, BOTH_ELSEWHERE), (7, TRAINING_ELSEWHERE)):
         on(placement)
         with pytest.raises(InterruptedRun):
-            run(config, observers=[StopAfter(stop)])
+            run(config, callbacks=[StopAfter(stop)])
     on(SELECTING_ELSEWHERE)
     assert what_came_of(run(config).folder) == what_came_of(inline)
 
@@ -221,8 +220,8 @@ def test_tied_weights_of_a_copy_stay_tied():
 def test_processes_without_their_device_fail_in_one_line(executors, on, selector):
     on(Placement(HOST, torch.device("cuda")))
     failure = pytest.raises(PipelineError, match=r"^process [12] \(.*\) failed: .*CUDA")
-    with Crew(timeout_seconds=60) as crew, failure as error:
-        executors(crew, *f"selector={selector}".split())
+    with WorkerPool(timeout_seconds=60) as workers, failure as error:
+        executors(workers, *f"selector={selector}".split())
     assert "\n" not in str(error.value)
     assert "while starting" in str(error.value)
 

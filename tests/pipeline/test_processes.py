@@ -43,9 +43,9 @@ ADAPTIVE = (
         f"{ADAPTIVE} gradient=full filter.score=rank_mix",
     ],
 )
-def test_both_executors_give_the_same_bits(executors, crew, overrides):
+def test_both_executors_give_the_same_bits(executors, workers, overrides):
     inline = executors(None, *overrides.split())
-    processes = executors(crew, *overrides.split())
+    processes = executors(workers, *overrides.split())
     assert weights_sha256(inline.network.state_dict()) == weights_sha256(
         processes.network.state_dict()
     )
@@ -65,62 +65,61 @@ def test_both_executors_give_the_same_bits(executors, crew, overrides):
         pytest.param("speech_spectrograms", "resnet34", marks=pytest.mark.slow),
     ],
 )
-def test_every_model_gives_the_same_bits(executors, crew, task, model):
+def test_every_model_gives_the_same_bits(executors, workers, task, model):
     overrides = (f"task={task}", f"model={model}", "selector=titan")
-    inline, processes = executors(None, *overrides), executors(crew, *overrides)
+    inline, processes = executors(None, *overrides), executors(workers, *overrides)
     for t in range(3):
         assert facts(inline.run(t)) == facts(processes.run(t))
     assert_same(inline.state_dict(), processes.state_dict())
 
 
-def test_a_state_passes_from_either_executor_to_the_other(executors, crew):
+def test_a_state_passes_from_either_executor_to_the_other(executors, workers):
     overrides = ("selector=titan", "model.norm=batch", "class_importance=ema")
     straight = executors(None, *overrides)
     expected = [facts(straight.run(t)) for t in range(9)]
-    first = executors(crew, *overrides)
+    first = executors(workers, *overrides)
     begun = [facts(first.run(t)) for t in range(3)]
     second = executors(None, *overrides)
     second.load_state_dict(through_a_file(first.state_dict()))
     begun += [facts(second.run(t)) for t in range(3, 6)]
-    third = executors(crew, *overrides)
+    third = executors(workers, *overrides)
     third.load_state_dict(through_a_file(second.state_dict()))
     begun += [facts(third.run(t)) for t in range(6, 9)]
     assert begun == expected
     assert_same(straight.state_dict(), third.state_dict())
 
 
-def test_a_run_with_idle_time_that_changes_goes_on_in_either_executor(executors, crew):
+def test_a_run_with_idle_time_that_changes_goes_on_in_either_executor(executors, workers):
     wave = "idle=square_wave idle.period_seconds=0.2 idle.low=0"
     overrides = (*ADAPTIVE.split(), *wave.split())
     straight = executors(None, *overrides)
     expected = [facts(straight.run(t)) for t in range(9)]
     assert len({result["candidates"] for result in expected}) > 2
     assert 0 in {result["candidates"] for result in expected}
-    first = executors(crew, *overrides)
+    first = executors(workers, *overrides)
     begun = [facts(first.run(t)) for t in range(4)]
     second = executors(None, *overrides)
     second.load_state_dict(through_a_file(first.state_dict()))
     begun += [facts(second.run(t)) for t in range(4, 6)]
-    third = executors(crew, *overrides)
+    third = executors(workers, *overrides)
     third.load_state_dict(through_a_file(second.state_dict()))
     begun += [facts(third.run(t)) for t in range(6, 9)]
     assert begun == expected
     assert_same(straight.state_dict(), third.state_dict())
 
 
-def test_times_of_all_stages_come_back(executors, crew):
-    executor = executors(crew, "selector=titan", "stream=feature_noise")
+def test_times_of_all_stages_come_back(executors, workers):
+    executor = executors(workers, "selector=titan", "stream=feature_noise")
     executor.run(0)
-    work = executor.run(1).work
-    assert set(work.seconds) == {"stream", "filter", "score", "select", "train"}
-    assert all(seconds > 0 for seconds in work.seconds.values())
-    assert work.wait_seconds > 0
+    record = executor.run(1)
+    for stage in ("stream", "filter", "score", "select", "train", "wait"):
+        assert getattr(record, f"seconds_{stage}") > 0, stage
 
 
-def test_nobody_waits_busily(executors, crew):
-    executor = executors(crew, "selector=titan")
+def test_nobody_waits_busily(executors, workers):
+    executor = executors(workers, "selector=titan")
     executor.run(0)
-    children = [psutil.Process(member.process.pid) for member in crew._members]
+    children = [psutil.Process(worker.process.pid) for worker in workers._workers]
     time.sleep(0.2)  # for the round that is drawn ahead
     before = [sum(child.cpu_times()[:2]) for child in children]
     time.sleep(1)
@@ -155,9 +154,9 @@ def footprint(process):
 @pytest.mark.parametrize(
     ("rounds", "megabytes"), [(1_000, 8), pytest.param(10_000, 1, marks=pytest.mark.slow)]
 )
-def test_memory_and_descriptors_stay_as_they_are(executors, crew, rounds, megabytes):
-    executor = executors(crew, "selector=titan", "+model.network.width=4")
-    everyone = [psutil.Process(), *(psutil.Process(m.process.pid) for m in crew._members)]
+def test_memory_and_descriptors_stay_as_they_are(executors, workers, rounds, megabytes):
+    executor = executors(workers, "selector=titan", "+model.network.width=4")
+    everyone = [psutil.Process(), *(psutil.Process(w.process.pid) for w in workers._workers)]
     for t in range(rounds):
         if t == 500:
             before = [footprint(process) for process in everyone]
@@ -177,22 +176,21 @@ def measured(executor, t):
     """Run round t; return its number of candidates, having checked what is said of them."""
     arrived = set(executor.stream.round(t).indices.tolist())
     result = executor.run(t)
-    touched = result.work.samples
-    assert (touched["filtered"], touched["scored"]) == (100, result.candidates)
+    assert (result.samples_filtered, result.samples_scored) == (100, result.candidates)
     assert 10 <= result.candidates <= 100
     assert set(executor.in_flight.arrivals.indices.tolist()) <= arrived
     return result.candidates
 
 
-def test_when_training_is_done_scoring_ends_with_the_batch(executors, crew):
-    executor = executors(crew, *MEASURED)
+def test_when_training_is_done_scoring_ends_with_the_batch(executors, workers):
+    executor = executors(workers, *MEASURED)
     executor._trained.fill_(10)  # of all rounds below, before they begin
     executor._trained = torch.tensor(0)
     assert [measured(executor, t) for t in range(4)] == [10] * 4
 
 
-def test_all_samples_are_scored_where_training_takes_long_enough(executors, crew, monkeypatch):
-    executor = executors(crew, *MEASURED)
+def test_all_samples_are_scored_where_training_takes_long_enough(executors, workers, monkeypatch):
+    executor = executors(workers, *MEASURED)
     compute = executor.trainer.gradients
     in_round_1 = []
 

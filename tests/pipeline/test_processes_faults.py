@@ -35,12 +35,12 @@ def result(folder):
 
 
 def pipeline_processes(parent=None):
-    """Return by stage the processes 1 and 2 that `parent` (default: this process) started."""
+    """Return by stage the worker processes that `parent` (default: this process) started."""
     found = {}
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
-        if "titan_repro.pipeline.child" in line:
-            stage, parent_id = line[line.index("titan_repro.pipeline.child") + 1 :][:2]
+        if "titan_repro.pipeline.worker" in line:
+            stage, parent_id = line[line.index("titan_repro.pipeline.worker") + 1 :][:2]
             if int(parent_id) == (parent or os.getpid()):
                 found[stage] = process
     return found
@@ -66,7 +66,7 @@ class Killer:
         assert self.after_round < rounds - 3
 
     def round(self, result):
-        if result.t == self.after_round:
+        if result.round == self.after_round:
             threading.Timer(self.seconds, self.kill).start()
 
     def kill(self):
@@ -87,15 +87,15 @@ def test_killed_processes_are_named_and_the_run_goes_on_to_the_same_bits(configu
     draws, rounds = random.Random(moments), 20 * moments
     config = configure(*RUN, f"rounds={rounds}")
     for stage, name in [
-        ("filter", "1 (coarse filter)"),
-        ("select", "2 (fine selection)"),
+        ("filter", "filter process"),
+        ("select", "selection process"),
     ] * moments:
         killer = Killer(stage, draws.randrange(1, 4), 0.01 * draws.random())
         with pytest.raises(PipelineError) as raised:
-            run(config, observers=[killer])
+            run(config, callbacks=[killer])
         assert time.monotonic() - killer.done_at < 2  # on a quiet machine half a second
         message = str(raised.value)
-        assert message.startswith(f"process {name} was killed by SIGKILL (no memory left?), ")
+        assert message.startswith(f"the {name} was killed by SIGKILL (no memory left?), ")
         assert message.endswith("; the same command goes on from the last checkpoint")
         assert_nobody_is_left(seconds=0)
     assert result(run(config).folder) == undisturbed(configure, rounds)
@@ -115,21 +115,27 @@ def faulty(configure, part, fault, *overrides):
         (
             "filter",
             "raise",
-            r"process 1 \(coarse filter\) failed: RuntimeError: this was to be exp",
+            r"the filter process failed: RuntimeError: this was to be exp",
         ),
         (
             "policy",
             "raise",
-            r"process 2 \(fine selection\) failed: RuntimeError: this was to be exp",
+            r"the selection process failed: RuntimeError: this was to be exp",
         ),
         pytest.param(
-            "policy", "refuse", r"process 2 .* failed: some\.key: found 1", marks=pytest.mark.slow
+            "policy",
+            "refuse",
+            r"the selection process failed: some\.key: found 1",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
-            "filter", "exit", "process 1 .* ended with exit status 5", marks=pytest.mark.slow
+            "filter", "exit", "the filter process ended with exit status 5", marks=pytest.mark.slow
         ),
         pytest.param(
-            "policy", "exit", "process 2 .* ended with exit status 5", marks=pytest.mark.slow
+            "policy",
+            "exit",
+            "the selection process ended with exit status 5",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -144,15 +150,15 @@ def test_a_failing_stage_is_named_and_leaves_nobody_behind(configure, capfd, par
 @pytest.mark.parametrize(
     ("part", "name"),
     [
-        ("policy", "2 (fine selection)"),
-        pytest.param("filter", "1 (coarse filter)", marks=pytest.mark.slow),
+        ("policy", "selection process"),
+        pytest.param("filter", "filter process", marks=pytest.mark.slow),
     ],
 )
 def test_a_hanging_process_is_named_after_the_limit(configure, part, name):
     with pytest.raises(PipelineError) as raised:
         run(faulty(configure, part, "hang", "executor.timeout_seconds=1.5"))
     assert str(raised.value).startswith(
-        f"process {name} did not answer for 1.5 s (executor.timeout_seconds), in round "
+        f"the {name} did not answer for 1.5 s (executor.timeout_seconds), in round "
     )
     assert_nobody_is_left(seconds=0)
 
@@ -160,10 +166,10 @@ def test_a_hanging_process_is_named_after_the_limit(configure, part, name):
 def test_an_error_of_training_leaves_nobody_behind(configure):
     class Breaks(Killer):
         def round(self, result):
-            raise RuntimeError("in process 3")
+            raise RuntimeError("in the training process")
 
-    with pytest.raises(RuntimeError, match="in process 3"):
-        run(configure(*RUN, "rounds=30"), observers=[Breaks("filter", 0, 0)])
+    with pytest.raises(RuntimeError, match="in the training process"):
+        run(configure(*RUN, "rounds=30"), callbacks=[Breaks("filter", 0, 0)])
     assert_nobody_is_left(seconds=0)
 
 
@@ -173,7 +179,7 @@ COMMANDED = 80
 class Command:
     """titan-run in a session of its own, with a policy slow enough to be interrupted."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, *more):
         self.folder = tmp_path / "commanded"
         overrides = [
             *RUN,
@@ -182,6 +188,7 @@ class Command:
             "paths.cache=null",
             "selector.policy._target_=faulty.SlowPolicy",
             "+selector.policy.seconds=0.03",
+            *more,
         ]
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
@@ -233,7 +240,7 @@ def kill_selection(command):
     status, output, errors = command.end()
     assert (status, output) == (3, "")
     last_line = errors.strip().splitlines()[-1]
-    assert last_line.startswith("titan-run: process 2 (fine selection) was killed by SIGKILL")
+    assert last_line.startswith("titan-run: the selection process was killed by SIGKILL")
 
 
 @pytest.mark.parametrize(
@@ -251,3 +258,15 @@ def test_a_stopped_command_goes_on_to_the_same_bits(configure, tmp_path, stops):
     assert command.end()[0] == 0
     (folder,) = command.folder.glob("*/*/*/*")
     assert result(folder) == undisturbed(configure, COMMANDED)
+
+
+def test_a_command_that_is_suspended_and_continued_goes_on(tmp_path):
+    """As with Ctrl-Z and fg, for longer than any process may be silent."""
+    command = Command(tmp_path, "executor.timeout_seconds=2")
+    command.wait_for_rounds()
+    os.killpg(command.process.pid, signal.SIGSTOP)
+    time.sleep(4)
+    os.killpg(command.process.pid, signal.SIGCONT)
+    status, output, errors = command.end()
+    assert (status, errors) == (0, "")
+    assert f"finished, {COMMANDED} of {COMMANDED} rounds" in output

@@ -5,7 +5,7 @@ import pytest
 from runs.test_run import ask_to_stop, result_of
 from titan_repro.config import identity
 from titan_repro.errors import ConfigurationError, DataError
-from titan_repro.pipeline.candidate_budget import FIXED, Measured
+from titan_repro.pipeline.budget import FIXED, Measured
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
 from titan_repro.runs.build import build_network, build_selector
@@ -117,7 +117,7 @@ def test_an_adaptive_run_that_was_stopped_ends_as_if_it_had_not_been(configure, 
     assert straight.summary["random_rounds"] == (counts == 0).sum() > 0
     config = configure(*TINY, *NANO, *WAVE, "checkpoint_seconds=1000")
     with pytest.raises(InterruptedRun):
-        run(config, observers=[ask_to_stop(7)])
+        run(config, callbacks=[ask_to_stop(7)])
     config.executor = configure(f"executor={second}").executor
     again = run(config)
     assert result_of(again) == result_of(straight)

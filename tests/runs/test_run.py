@@ -27,7 +27,7 @@ STRAIGHT = {}
 
 
 class Watcher:
-    """An observer that notes what it is told, and may do something after a round."""
+    """A callback that notes what it is told, and may do something after a round."""
 
     def __init__(self, after=None, action=None):
         self.told = []
@@ -38,8 +38,8 @@ class Watcher:
         self.told.append(("begin", start, rounds))
 
     def round(self, result):
-        self.told.append(("round", result.t))
-        if result.t + 1 == self.after:
+        self.told.append(("round", result.round))
+        if result.round + 1 == self.after:
             self.action()
 
     def evaluation(self, rounds_done, evaluation):
@@ -81,7 +81,7 @@ def straight(configure, tmp_path):
 
 def test_evaluates_before_the_first_round_every_k_rounds_and_after_the_last(configure):
     watcher = Watcher()
-    outcome = run(configure(*TINY, "selector=rs"), observers=[watcher])
+    outcome = run(configure(*TINY, "selector=rs"), callbacks=[watcher])
     assert RunFolder(outcome.folder).evaluations()["round"].tolist() == [0, 5, 10, 12]
     assert [fact[1] for fact in watcher.told if fact[0] == "evaluation"] == [0, 5, 10, 12]
     assert RunFolder(outcome.folder).rounds()["round"].tolist() == list(range(12))
@@ -107,7 +107,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(configure, straight, 
     config = configure(*TINY, *overrides, "checkpoint_seconds=1000")
     for stop in stops:
         with pytest.raises(InterruptedRun) as caught:
-            run(config, observers=[ask_to_stop(stop)])
+            run(config, callbacks=[ask_to_stop(stop)])
         summary = caught.value.outcome.summary
         assert (summary["status"], summary["rounds_done"]) == ("interrupted", stop)
         assert summary["final_accuracy"] is None
@@ -122,10 +122,10 @@ def test_a_run_that_crashed_goes_on_from_its_checkpoint(configure, straight):
     for after in (3, 7):
         watcher = Watcher(after, crash)
         with pytest.raises(ZeroDivisionError):
-            run(config, observers=[watcher])
+            run(config, callbacks=[watcher])
         assert watcher.told[-1] == ("end",)
     last = Watcher()
-    outcome = run(config, observers=[last])
+    outcome = run(config, callbacks=[last])
     assert last.told[0] == ("begin", 6, 12)  # round 6 was computed, but not saved
     assert result_of(outcome) == straight(*REMEMBERING)
 
@@ -133,7 +133,7 @@ def test_a_run_that_crashed_goes_on_from_its_checkpoint(configure, straight):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_last_round_is_passed_on_though_the_run_finishes(configure, number):
     with pytest.raises(InterruptedRun) as caught:
-        run(configure(*TINY, "selector=rs"), observers=[ask_to_stop(12, number)])
+        run(configure(*TINY, "selector=rs"), callbacks=[ask_to_stop(12, number)])
     assert caught.value.signal is number
     assert caught.value.outcome.summary["status"] == "finished"
     assert RunFolder(caught.value.outcome.folder).completed(12) is not None
@@ -154,7 +154,7 @@ def test_a_finished_run_is_not_touched_and_its_data_are_not_loaded(configure, mo
 def test_other_data_under_the_same_name_are_refused(configure, monkeypatch):
     config = configure(*TINY, "selector=rs")
     with pytest.raises(InterruptedRun) as caught:
-        run(config, observers=[ask_to_stop(3)])
+        run(config, callbacks=[ask_to_stop(3)])
     folder = caught.value.outcome.folder
     before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     load = job.load_task
@@ -241,7 +241,7 @@ def saved_after(configure, rounds, *overrides):
     """Stop a run after some rounds and return its configuration and the checkpoint's path."""
     config = configure(*TINY, *overrides)
     with pytest.raises(InterruptedRun) as caught:
-        run(config, observers=[ask_to_stop(rounds)])
+        run(config, callbacks=[ask_to_stop(rounds)])
     return config, caught.value.outcome.folder / "checkpoint.pt"
 
 
@@ -334,9 +334,9 @@ def test_with_three_processes_each_has_its_memory(configure):
     summary = run(config).summary
     each = summary["measured_memory_each_mb"]
     assert list(each) == [
-        "process 3 (training)",
-        "process 1 (coarse filter)",
-        "process 2 (fine selection)",
+        "training process",
+        "filter process",
+        "selection process",
     ]
     assert min(each.values()) > 100  # each has imported torch
     # pages shared with other tests that run at the same time count as a part in the sum
@@ -372,7 +372,7 @@ def test_a_run_begun_without_meters_is_not_half_measured(configure):
 def test_the_modelled_clock_of_a_summary_is_that_of_a_replay(configure):
     config = configure(*TINY, "selector=titan", "device=jetson_nano")
     with pytest.raises(InterruptedRun) as caught:
-        run(config, observers=[ask_to_stop(5)])
+        run(config, callbacks=[ask_to_stop(5)])
     half, whole = caught.value.outcome.summary, run(config).summary
     board = read_board(OmegaConf.to_container(config.device.modelled))
     rounds = RunFolder(caught.value.outcome.folder).rounds()

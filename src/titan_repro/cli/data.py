@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from titan_repro.cli.messages import one_line
+from titan_repro.cli.messages import check_working_folder, one_line
 from titan_repro.cli.parsing import OneLineParser
 from titan_repro.cli.version import ShowVersion
 from titan_repro.conf_path import own_modules
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="titan-data: %(message)s")
     logging.getLogger("titan_repro").setLevel(logging.INFO)
     try:
+        check_working_folder()
         with own_modules(options.config_dir):
             status: int = options.command(options)
     except (UserError, HydraException, OmegaConfBaseException) as error:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -12,8 +13,19 @@ from hydra.errors import (
 from omegaconf.errors import OmegaConfBaseException
 
 from titan_repro.config import RULES
+from titan_repro.errors import ConfigurationError
 
 _NOISE = ("full_key:", "reference_type", "object_type", "To append", "See http", "Set the env")
+
+
+def check_working_folder() -> None:
+    """Raise ConfigurationError if the working folder, where relative paths lead, is deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "working folder: found one that has been deleted; allowed: one that is there, cd to it"
+        ) from None
 
 
 def one_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from titan_repro.pipeline.round import Round
+from titan_repro.records.rounds import RoundRecord
 from titan_repro.training import Evaluation
 
 FORMAT = "{n}/{total}{postfix}, {rate_noinv_fmt}, {remaining} left  {desc} |{bar}|"
@@ -14,7 +14,7 @@ FORMAT = "{n}/{total}{postfix}, {rate_noinv_fmt}, {remaining} left  {desc} |{bar
 
 
 class ProgressBar:
-    """An observer that draws a bar on standard error, or nothing where that is no terminal."""
+    """A callback that draws a bar on standard error, or nothing where that is no terminal."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -35,9 +35,9 @@ class ProgressBar:
             disable=sys.stderr is None or not sys.stderr.isatty(),  # None: it was closed, 2>&-
         )
 
-    def round(self, result: Round) -> None:
+    def round(self, record: RoundRecord) -> None:
         """Advance by one round."""
-        self.loss = result.loss if self.loss is None else 0.95 * self.loss + 0.05 * result.loss
+        self.loss = record.loss if self.loss is None else 0.95 * self.loss + 0.05 * record.loss
         if self.bar is not None:
             self._describe()
             self.bar.update()

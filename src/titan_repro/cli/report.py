@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from titan_repro.cli.messages import check_working_folder
 from titan_repro.cli.parsing import OneLineParser
 from titan_repro.cli.report_runs import add_commands
 from titan_repro.cli.version import ShowVersion
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        check_working_folder()
         options.call(options)
     except UserError as error:
         print(f"titan-report: {error}", file=sys.stderr)

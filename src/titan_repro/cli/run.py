@@ -62,6 +62,7 @@ def _compose_and_run() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from titan_repro.cli.arguments import arranged, config_folder
+    from titan_repro.cli.messages import check_working_folder
     from titan_repro.conf_path import conf_dir, own_modules
     from titan_repro.config import register_schema
     from titan_repro.failures import as_user_error
@@ -69,6 +70,7 @@ def _compose_and_run() -> None:
     register_schema()
     command = hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
     try:
+        check_working_folder()
         sys.argv[1:] = arranged(sys.argv[1:])
         folder = config_folder(sys.argv[1:])
         if not _answered(folder):
@@ -135,7 +137,7 @@ def _run(config: "DictConfig", job: "SweepJob | None") -> None:
         _measure(config)
         return
     try:
-        outcome = run(config, sys.argv, _observers(config, job))
+        outcome = run(config, sys.argv, _callbacks(config, job))
     except InterruptedRun as stop:
         say(run_summary(stop.outcome.summary, stop.outcome.folder))
         say("Stopped on request. The same command goes on from here.")
@@ -151,28 +153,32 @@ def _run(config: "DictConfig", job: "SweepJob | None") -> None:
 
 
 def _measure(config: "DictConfig") -> None:
-    """Measure costs instead of running; a terminal is told of every step."""
+    """Measure costs instead of running; say every step, as a terminal and a log need."""
     from titan_repro.cli.costs_summary import costs_summary
     from titan_repro.costs.measure import measure_costs
 
     def tell(step: str) -> None:
-        if sys.stderr is not None and sys.stderr.isatty():
-            print(f"{config.task.name} {config.model.name}: {step} ...", file=sys.stderr)
+        if sys.stderr is not None:  # it was closed, 2>&-
+            text = f"{config.task.name} {config.model.name}: {step} ..."
+            print(text, file=sys.stderr, flush=True)
 
     measured = measure_costs(config, sys.argv, tell)
     say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
 
 
-def _observers(config: "DictConfig", job: "SweepJob | None") -> list[Any]:
+def _callbacks(config: "DictConfig", job: "SweepJob | None") -> list[Any]:
+    from titan_repro.cli.notices import SlowRounds, warn_of_one_core
     from titan_repro.cli.progress import ProgressBar
 
+    warn_of_one_core(config)
     title = f"{config.task.name} {config.model.name} {config.selector.name} seed {config.seed}"
-    observers: list[Any] = [ProgressBar(title) if job is None else job]
+    shown = ProgressBar(title) if job is None else job
+    callbacks: list[Any] = [shown, SlowRounds(config.stream.source.velocity)]
     if config.tensorboard:
         from titan_repro.cli.tensorboard import TensorBoardLog
 
-        observers.append(TensorBoardLog())
-    return observers
+        callbacks.append(TensorBoardLog())
+    return callbacks
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NoReturn
 from titan_repro.cli.sweep_folder import STOPPED, JobState, SweepFolder
 
 if TYPE_CHECKING:
-    from titan_repro.pipeline.round import Round
+    from titan_repro.records.rounds import RoundRecord
     from titan_repro.training import Evaluation
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
 
 class SweepJob:
-    """An observer of the run that is job `number` of the sweep with `folder`."""
+    """A callback of the run that is job `number` of the sweep with `folder`."""
 
     def __init__(self, folder: SweepFolder, number: int) -> None:
         self.folder = folder
@@ -74,9 +74,9 @@ class SweepJob:
         self.rounds_done = start
         self._report()
 
-    def round(self, result: "Round") -> None:
+    def round(self, record: "RoundRecord") -> None:
         """Report now and then; a worker whose sweep was killed saves its run and stops."""
-        self.rounds_done = result.t + 1
+        self.rounds_done = record.round + 1
         if time.monotonic() - self.reported >= SECONDS_BETWEEN_REPORTS:
             self._report()
             if self._is_orphan():

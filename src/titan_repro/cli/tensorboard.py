@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.pipeline.round import Round
+from titan_repro.records.rounds import RoundRecord
 from titan_repro.training import Evaluation
 
 
 class TensorBoardLog:
-    """An observer that writes event files to the run folder's `tensorboard/`."""
+    """A callback that writes event files to the run folder's `tensorboard/`."""
 
     def __init__(self) -> None:
         try:
@@ -26,10 +26,10 @@ class TensorBoardLog:
         """Open the log; what an earlier, killed process logged from `start` on is superseded."""
         self.writer = self._open(str(folder / "tensorboard"), purge_step=start)
 
-    def round(self, result: Round) -> None:
+    def round(self, record: RoundRecord) -> None:
         """Log loss and learning rate."""
-        self.writer.add_scalar("train/loss", result.loss, result.t)
-        self.writer.add_scalar("train/learning_rate", result.learning_rate, result.t)
+        self.writer.add_scalar("train/loss", record.loss, record.round)
+        self.writer.add_scalar("train/learning_rate", record.learning_rate, record.round)
 
     def evaluation(self, rounds_done: int, evaluation: Evaluation) -> None:
         """Log accuracy and loss on the fixed test subset."""

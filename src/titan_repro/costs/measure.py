@@ -18,14 +18,14 @@ from titan_repro.config import SETTING_KEYS, identity, one_of, real, validate, w
 from titan_repro.costs.modelled import board_of
 from titan_repro.costs.record import costs_record
 from titan_repro.costs.rounds import run_side_by_side
-from titan_repro.devices.process import prepare
+from titan_repro.devices.process import AUTO, prepare
 from titan_repro.errors import ConfigurationError
 from titan_repro.files import remove_partials, write_atomically
 from titan_repro.keys import check_known
 from titan_repro.records.identity import run_id
 from titan_repro.records.provenance import provenance
 from titan_repro.records.storage import exclusive, read_json, write_json, writing
-from titan_repro.runs.build import build_crew, build_loader, build_network, load_task
+from titan_repro.runs.build import build_loader, build_network, build_workers, load_task
 from titan_repro.tasks.base import Source, Task, locate
 
 COSTS = "costs.json"
@@ -66,7 +66,7 @@ def measure_costs(
     prepare(config.device.tensors, config.device.threads, config.executor.name)
     build_network(config)
     board_of(config)
-    starting = build_crew(config)
+    starting = build_workers(config)
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
     name = run_id(_identity(config, source))
@@ -78,14 +78,14 @@ def measure_costs(
         remove_partials(folder)
         if (costs := read_json(folder / COSTS)) is not None:  # another process was faster
             return Measured(folder, costs, already_there=True)
-        with starting as crew:
-            assert crew is not None
+        with starting as workers:
+            assert workers is not None
             tell("loading")
             task = load_task(config, loader, source)
             _begin(folder, config, command, task)
             load = os.getloadavg()[0]
             tell("rounds side by side")
-            rounds = run_side_by_side(config, crew, task, config.experiment.rounds)
+            rounds = run_side_by_side(config, workers, task, config.experiment.rounds)
         costs = {
             **_about(config, task, name),
             "load_before": load,
@@ -140,6 +140,9 @@ def _identity(config: DictConfig, source: Source) -> dict[str, Any]:
     for node in experiment["selectors"].values():
         node["selector"] = bound_selector(config, node["selector"])
     cores = plain(OmegaConf.select(config, "device.cores"))
+    if cores is not None:  # named as on the first machine: a measurement is not repeated elsewhere
+        first = {"train": [0], "filter": [1], "select": [1]}
+        cores = {stage: first[stage] if named == AUTO else named for stage, named in cores.items()}
     return {**facts, "setting": setting, "experiment": experiment, "cores": cores}
 
 

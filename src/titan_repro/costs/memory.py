@@ -19,11 +19,11 @@ from titan_repro.devices.meters import MemoryMeter
 from titan_repro.devices.process import prepare
 from titan_repro.errors import PipelineError, UserError
 from titan_repro.runs.build import (
-    build_crew,
     build_executor,
     build_loader,
     build_network,
     build_selector,
+    build_workers,
     load_task,
 )
 from titan_repro.runs.run import process_ids
@@ -71,12 +71,12 @@ def measure_here(config: DictConfig, rounds: int) -> PeakMemory:
     """Run `rounds` rounds of a configuration and return their peak memory."""
     prepare(config.device.tensors, config.device.threads, config.executor.name)
     network, selector, loader = build_network(config), build_selector(config), build_loader(config)
-    with build_crew(config) as crew:
+    with build_workers(config) as workers:
         source = locate(loader, Path(config.paths.data).expanduser())
         task = load_task(config, loader, source)
-        processes = process_ids(crew)
+        processes = process_ids(workers)
         meter = MemoryMeter(processes.values, interval=INTERVAL)
-        with closing(build_executor(config, crew, network, selector, task)) as executor:
+        with closing(build_executor(config, workers, network, selector, task)) as executor:
             meter.start()
             for t in range(rounds):
                 executor.run(t)

@@ -16,8 +16,8 @@ from time import perf_counter
 from omegaconf import DictConfig
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor
+from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.runs.build import build_executor, build_network, build_selector
 from titan_repro.tasks.base import Task
 
@@ -35,7 +35,7 @@ class SideBySide:
     alone: random selection on the training core.
     sequential, pipelined: Titan, all on that core, and with its selection on another one.
     waits: of pipelined rounds, how long training stood still. selection: what went on beside it.
-    messages: rounds in which nobody has anything to do: messages, and rows passed on.
+    messages: rounds in which no process has anything to do: messages, and rows passed on.
     """
 
     alone: Sequence[float]
@@ -101,16 +101,18 @@ def with_selector(config: DictConfig, name: str) -> DictConfig:
     return other
 
 
-def run_side_by_side(config: DictConfig, crew: Crew, task: Task, rounds: int) -> SideBySide:
+def run_side_by_side(
+    config: DictConfig, workers: WorkerPool, task: Task, rounds: int
+) -> SideBySide:
     """Time rounds of each.
 
     config: of Titan; `experiment.selectors.rs` holds random selection.
-    crew: started. From here until it is closed, this process keeps to the training core.
+    workers: started. From here until it is closed, this process keeps to the training core.
     """
     random = with_selector(config, "rs")
-    messages = _messages(random, crew, task)
+    messages = _messages(random, workers, task)
     network = build_network(config)
-    pipelined = _Timed(_executor(config, crew, network, task))  # first: it moves the weights
+    pipelined = _Timed(_executor(config, workers, network, task))  # first: it moves the weights
     alone, titan = (_Timed(_executor(each, None, network, task)) for each in (random, config))
     everyone = (alone, titan, pipelined)
     for timed in everyone:
@@ -143,11 +145,11 @@ class _Timed:
         """Run and time a turn."""
         for _ in range(rounds):
             began = perf_counter()
-            result = self.executor.run(self.next_round)
+            record = self.executor.run(self.next_round)
             self.rounds.append(1e3 * (perf_counter() - began))
-            seconds = result.work.seconds
-            self.waits.append(1e3 * result.work.wait_seconds)
-            self.selection.append(1e3 * sum(seconds[s] for s in ("filter", "score", "select")))
+            self.waits.append(1e3 * record.seconds_wait)
+            selecting = record.seconds_filter + record.seconds_score + record.seconds_select
+            self.selection.append(1e3 * selecting)
             self.next_round += 1
 
     def forget(self) -> None:
@@ -156,24 +158,26 @@ class _Timed:
             times.clear()
 
 
-def _executor(config: DictConfig, crew: Crew | None, network: BlockNetwork, task: Task) -> Executor:
-    return build_executor(config, crew, network, build_selector(config), task)
+def _executor(
+    config: DictConfig, workers: WorkerPool | None, network: BlockNetwork, task: Task
+) -> Executor:
+    return build_executor(config, workers, network, build_selector(config), task)
 
 
-def _messages(random: DictConfig, crew: Crew, task: Task) -> list[float]:
-    """Time rounds of a crew that selects at random, less what its stages do.
+def _messages(random: DictConfig, workers: WorkerPool, task: Task) -> list[float]:
+    """Time rounds of workers that select at random, less what their stages do.
 
-    Between two rounds training would make a step, while which process 1 draws the next round.
+    Between two rounds training would make a step, while the filter process draws the next round.
     """
-    _executor(random, crew, build_network(random), task)
+    _executor(random, workers, build_network(random), task)
     times = []
     for t in range(WARM_UP + MESSAGES):
         step_done = perf_counter() + STEP_SECONDS
         while perf_counter() < step_done:
             pass
         began = perf_counter()
-        crew.begin(t)
-        _, facts = crew.chosen()
-        stages = sum(facts.seconds[stage] for stage in ("filter", "score", "select"))
+        workers.begin(t)
+        _, _, entries = workers.chosen()
+        stages = sum(entries[f"seconds_{stage}"] for stage in ("filter", "score", "select"))
         times.append(1e3 * (perf_counter() - began - stages))
     return times[WARM_UP:]

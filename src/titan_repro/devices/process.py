@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -11,6 +12,10 @@ from titan_repro.process_setup import configure_process
 
 PLACES = ("cpu", "cuda", "cpu+cuda", "cuda+cpu")
 """What `device.tensors` may say: where everything is, or training + selection."""
+
+
+AUTO = "auto"
+"""A stage's `device.cores` where they come from the cores that are here."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +68,42 @@ def prepare(tensors: str, threads: int, executor: str) -> None:
     configure_process(placement.train, threads)
 
 
-def check_cores(cores: Mapping[str, Sequence[int] | None] | None) -> dict[str, list[int] | None]:
+def check_cores(cores: Mapping[str, Sequence[int] | str | None] | None) -> dict[str, Any]:
     """Return the processor cores of each process (filter, select, train); None: any.
 
-    Raises ConfigurationError if one of them is not to be had.
+    AUTO takes from the cores that this process may use: one for training and another one for filter
+    and selection; where there is but one, all share it. Raises ConfigurationError for a core that
+    is not to be had.
     """
     here = sorted(os.sched_getaffinity(0))
-    wanted = {
-        stage: None if named is None else list(named) for stage, named in (cores or {}).items()
-    }
+    wanted = dict(cores or {})
     for stage, named in wanted.items():
-        missing = [core for core in named or () if core not in here]
-        if missing or named == []:
+        if named not in (None, AUTO) and not _available(named, here):
+            found = named if isinstance(named, str | int) else list(named or [])
             raise ConfigurationError(
-                f"device.cores.{stage}: found {named}; allowed here: null or some of {here}"
+                f"device.cores.{stage}: found {found}; allowed here: {AUTO}, null or some of {here}"
             )
-    return wanted
+    beside = {core for stage in ("filter", "select") for core in _named(wanted, stage)}
+    training = _named(wanted, "train") or [_first(here, beside)]
+    selecting = [_first(here, set(training))]
+    automatic = {"train": training, "filter": selecting, "select": selecting}
+    return {
+        stage: automatic[stage] if named == AUTO else None if named is None else list(named)
+        for stage, named in wanted.items()
+    }
+
+
+def _available(named: Any, here: Sequence[int]) -> bool:
+    listed = isinstance(named, Sequence) and not isinstance(named, str)
+    return listed and len(named) > 0 and all(core in here for core in named)
+
+
+def _named(wanted: Mapping[str, Any], stage: str) -> list[int]:
+    """Return the cores that are given to a stage by number."""
+    named = wanted.get(stage)
+    return [] if named in (None, AUTO) else list(named)
+
+
+def _first(here: Sequence[int], taken: set[int]) -> int:
+    """Return the first core that is not taken, or the first of all if every one is."""
+    return next((core for core in here if core not in taken), here[0])

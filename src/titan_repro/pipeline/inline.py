@@ -1,6 +1,6 @@
 """The reference executor: one process, stage after stage. The executable specification of a round.
 
-    stream -> filter -> scores -> policy -> train step -> record
+    stream -> filter -> scores -> policy -> training step -> record
 
 With delay 0 the batch chosen in round t is trained in round t. With delay 1 round t trains the
 batch that round t - 1 chose, and chooses with the weights before its own update ("one-round
@@ -8,18 +8,12 @@ delay", paper section 3.4); round 0 then trains a uniformly drawn batch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
-from torch import Tensor
-
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget
+from titan_repro.pipeline.budget import FIXED, CandidateBudget
 from titan_repro.pipeline.round import (
     STAGES,
-    Round,
-    Work,
     first_batch,
     load_training_state,
     random_batch,
@@ -27,6 +21,8 @@ from titan_repro.pipeline.round import (
     to_host,
     training_state,
 )
+from titan_repro.pipeline.stopwatch import Stopwatch
+from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
 from titan_repro.selection.selector import Batch, Selector
 from titan_repro.streams.base import Arrivals, Stream
@@ -34,7 +30,12 @@ from titan_repro.training import Trainer
 
 
 class InlineExecutor:
-    """Runs the five stages of a round in order, in this process."""
+    """Runs the stages of a round in order, in this process.
+
+    stream: of v samples a round, S_t. selector: chooses `batch_size` of them.
+    delay: rounds between choosing a batch and training on it, 0 or 1.
+    budget: how many of the filter's samples are candidates in a round.
+    """
 
     def __init__(
         self,
@@ -60,62 +61,45 @@ class InlineExecutor:
         self.budget = budget
         self.in_flight: Batch | None = None  # chosen, not yet trained; None before round 0
 
-    def run(self, t: int) -> Round:
+    def run(self, t: int) -> RoundRecord:
         """Run round t and return its record."""
-        keep = self.budget.candidates(t)
-        times = [perf_counter()]
-        arrivals = self.stream.round(t)
-        times.append(perf_counter())
-        if keep == 0:
-            choice = self._draw(arrivals, t, times)
+        clock = Stopwatch(*STAGES)
+        keep = self.budget.candidates(t)  # None: all that the filter keeps
+        with clock("stream"):
+            arrivals = self.stream.round(t)
+        if keep == 0:  # no time to select beside this round's training
+            with clock("select"):
+                chosen = random_batch(arrivals, self.batch_size, self.seed, t)
+            candidates, nonfinite = 0, arrivals.labels.new_zeros(())
         else:
-            choice = self._choose(arrivals, t, keep, times)
-        batch = self._to_train(choice.batch, arrivals, t)
-        loss = self.train(batch, t)
-        times.append(perf_counter())
-        trained, (nonfinite,) = to_host(batch, loss, choice.nonfinite)
-        touched = samples_touched(self.selector, len(arrivals), choice.candidates, self.batch_size)
-        return Round(
-            **vars(trained),
-            t=t,
+            with clock("filter"):  # stage 1, section 3.3: representative and diverse samples
+                admitted = self.selector.admit(
+                    self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
+                )
+            with clock("score"):  # stage 2, section 3.2: a forward pass over the candidates ...
+                scored = self.selector.score(self.network, admitted)
+            with clock("select"):  # ... and the batch, for C-IS by Lemma 2 and equation 2
+                chosen, selection = self.selector.select(
+                    admitted, scored, self.batch_size, generator(self.seed, "selection", t)
+                )
+            candidates = len(admitted.arrivals)
+            nonfinite = admitted.nonfinite + selection.nonfinite
+        batch = self._to_train(chosen, arrivals)
+        with clock("train"):  # equation 1: w_t+1 = w_t - rate_t * gradient of the batch's loss
+            inputs, labels = self.stream.inputs(batch.arrivals), batch.arrivals.labels
+            loss = self.trainer.gradients(inputs, labels, batch.weights)
+            self.trainer.update(t)
+        return RoundRecord(
+            round=t,
             learning_rate=self.trainer.schedule(t),
-            candidates=choice.candidates,
-            nonfinite=nonfinite,
-            work=Work(touched, _durations(times)),
+            candidates=candidates,
+            **to_host(batch, loss, nonfinite=nonfinite),
+            **samples_touched(self.selector, len(arrivals), candidates, self.batch_size),
+            **clock.entries(),
         )
 
-    def _choose(
-        self, arrivals: Arrivals, t: int, keep: int | None, times: list[float]
-    ) -> "_Choice":
-        """Filter, score and select; note the time after each."""
-        admitted = self.selector.admit(
-            self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
-        )
-        times.append(perf_counter())
-        candidates = self.selector.score(self.network, admitted)
-        times.append(perf_counter())
-        batch, selection = self.selector.select(
-            admitted, candidates, self.batch_size, generator(self.seed, "selection", t)
-        )
-        times.append(perf_counter())
-        nonfinite = admitted.nonfinite + selection.nonfinite
-        return _Choice(batch, len(admitted.arrivals), nonfinite)
-
-    def _draw(self, arrivals: Arrivals, t: int, times: list[float]) -> "_Choice":
-        """Draw a batch at random, which is neither filtering nor scoring."""
-        times += [times[-1]] * 2
-        batch = random_batch(arrivals, self.batch_size, self.seed, t)
-        times.append(perf_counter())
-        return _Choice(batch, 0, arrivals.labels.new_zeros(()))
-
-    def train(self, batch: Batch, t: int) -> Tensor:
-        """Train on a batch with round t's learning rate; return its loss, ()."""
-        return self.trainer.step(
-            self.stream.inputs(batch.arrivals), batch.arrivals.labels, batch.weights, t
-        )
-
-    def _to_train(self, chosen: Batch, arrivals: Arrivals, t: int) -> Batch:
-        """Return the batch to train now and keep the one for later."""
+    def _to_train(self, chosen: Batch, arrivals: Arrivals) -> Batch:
+        """Return the batch to train now; with a delay keep the chosen one for the next round."""
         if self.delay == 0:
             return chosen
         batch = self.in_flight or first_batch(arrivals, self.batch_size, self.seed)
@@ -135,17 +119,3 @@ class InlineExecutor:
 
     def close(self) -> None:
         """Do nothing: no other process runs."""
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """The batch that a round chose, the number of candidates and () of those without a score."""
-
-    batch: Batch
-    candidates: int
-    nonfinite: Tensor
-
-
-def _durations(times: list[float]) -> dict[str, float]:
-    pairs = zip(times[1:], times[:-1], strict=True)
-    return dict(zip(STAGES, (after - before for after, before in pairs), strict=True))

@@ -1,13 +1,13 @@
-"""What executors have in common: a round's result, its first batch, its state, the contract."""
+"""What executors have in common: the contract, a round's record, batches at random, the state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
+from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Candidates, Needs
 from titan_repro.selection.selector import Batch, Selector
@@ -15,60 +15,15 @@ from titan_repro.selection.uniform import UniformSampling
 from titan_repro.streams.base import Arrivals
 from titan_repro.training import Trainer
 
-
-@dataclass(frozen=True)
-class Work:
-    """What a round cost.
-
-    samples: by streamed, filtered, scored, trained: how many samples each of these touched.
-    seconds: by stream, filter, score, select, train: wall-clock time of each stage.
-    On a GPU the seconds are those of giving out the work, not of doing it.
-    wait_seconds: how long training stood still for selection that runs beside it; 0 where it
-        does not.
-    """
-
-    samples: Mapping[str, int]
-    seconds: Mapping[str, float]
-    wait_seconds: float = 0.0
-
-
 STAGES = ("stream", "filter", "score", "select", "train")
+"""What a round's time is spent on, in order."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The batch that a round trained, on the host; lists of B.
+def to_host(batch: Batch, loss: Tensor, **counts: Tensor) -> dict[str, Any]:
+    """Bring the batch that a round trained, its loss () and further counts () to the host.
 
-    loss: its weighted mean cross-entropy before the step.
-    """
-
-    loss: float
-    indices: list[int]
-    labels: list[int]
-    weights: list[float]
-    probabilities: list[float]
-    noisy: list[bool]
-
-
-@dataclass(frozen=True)
-class Round(Trained):
-    """One round's result on the host: what it trained, and about the selection during it.
-
-    learning_rate: of this round's step.
-    candidates, nonfinite: of this round's selection; no candidates: it was drawn at random.
-    """
-
-    t: int
-    learning_rate: float
-    candidates: int
-    nonfinite: int
-    work: Work = field(repr=False)
-
-
-def to_host(batch: Batch, loss: Tensor, *counts: Tensor) -> tuple[Trained, list[int]]:
-    """Bring a trained batch, its loss () and further counts () to the host in one copy.
-
-    The only wait of a round on a GPU.
+    One copy, the only wait of a round on a GPU. Returns the entries of the round's record about
+    them: `loss`, `trained_*` as lists of B, and the counts as whole numbers by their names.
     """
     arrivals = batch.arrivals
     size = len(arrivals)
@@ -78,30 +33,31 @@ def to_host(batch: Batch, loss: Tensor, *counts: Tensor) -> tuple[Trained, list[
         batch.weights,
         batch.probabilities,
         arrivals.noisy,
-        torch.stack([loss.double(), *(count.double() for count in counts)]),
+        torch.stack([loss.double(), *(count.double() for count in counts.values())]),
     )
     packed = torch.cat([column.double() for column in columns]).tolist()  # float64 is exact here
     indices, labels, weights, probabilities, noisy = (
         packed[i * size : (i + 1) * size] for i in range(5)
     )
-    trained = Trained(
-        loss=packed[5 * size],
-        indices=[int(i) for i in indices],
-        labels=[int(y) for y in labels],
-        weights=weights,
-        probabilities=probabilities,
-        noisy=[n != 0 for n in noisy],
-    )
-    return trained, [int(count) for count in packed[5 * size + 1 :]]
-
-
-def samples_touched(selector: Selector, arrived: int, candidates: int, size: int) -> dict[str, int]:
-    """Return how many samples each stage of a round touches, for `Work`."""
     return {
-        "streamed": arrived,
-        "filtered": 0 if selector.filter is None or candidates == 0 else arrived,
-        "scored": 0 if selector.policy.needs in (Needs.NOTHING, Needs.INPUTS) else candidates,
-        "trained": size,
+        "loss": packed[5 * size],
+        "trained_indices": [int(i) for i in indices],
+        "trained_labels": [int(y) for y in labels],
+        "trained_weights": weights,
+        "trained_probabilities": probabilities,
+        "trained_noisy": [n != 0 for n in noisy],
+        **dict(zip(counts, map(int, packed[5 * size + 1 :]), strict=True)),
+    }
+
+
+def samples_touched(selector: Selector, arrived: int, candidates: int, size: int) -> dict[str, Any]:
+    """Return how many samples each stage of a round touches, as a RoundRecord names it."""
+    unscored = selector.policy.needs in (Needs.NOTHING, Needs.INPUTS)
+    return {
+        "samples_streamed": arrived,
+        "samples_filtered": 0 if selector.filter is None or candidates == 0 else arrived,
+        "samples_scored": 0 if unscored else candidates,
+        "samples_trained": size,
     }
 
 
@@ -148,8 +104,8 @@ class Executor(Protocol):
 
     network: BlockNetwork
 
-    def run(self, t: int) -> Round:
-        """Run round t. Rounds are run in order, each once."""
+    def run(self, t: int) -> RoundRecord:
+        """Run round t and return its record. Rounds are run in order, each once."""
         ...
 
     def state_dict(self) -> Mapping[str, Any]:

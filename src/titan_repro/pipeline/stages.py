@@ -1,13 +1,14 @@
-"""What processes 1 and 2 do: the same calls as the reference executor makes, each its part.
+"""What the worker processes do: the reference executor's calls, each process its part.
 
 Between rounds both stand still. In round t
 
-    process 3 sends `begin t`            -> process 1 filters with w_t, lays out the candidates
-    process 1 sends `candidates of t`    -> process 2 scores with w_t and selects
-    process 2 sends `chosen in t`        -> process 3 may write the weights: nobody reads w_t now
-                                         -> process 1 draws round t + 1 while they are written
+    training sends `begin t`            -> the filter process filters with w_t, writes candidates
+    filter sends `candidates of t`      -> the selection process scores with w_t and selects
+    selection sends `chosen in t`       -> training may write the weights: no process reads w_t now
+                                        -> the filter process draws round t + 1 meanwhile
 
-With a candidate budget that is measured, process 2 scores on until process 3 has its gradients.
+With a candidate budget that is measured, the selection process scores on until the training process
+has its gradients.
 
 Filter and selection may have a device of their own. Each process then copies the weights when its
 part of the round begins; whatever passes between processes lies in host memory.
@@ -15,17 +16,16 @@ part of the round begins; whatever passes between processes lies in host memory.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.anytime_scoring import score_while
-from titan_repro.pipeline.channel import Channel
-from titan_repro.pipeline.network_copy import NetworkCopy
-from titan_repro.pipeline.shared import HOST
-from titan_repro.pipeline.tray import Layout, Tray
+from titan_repro.pipeline.anytime import score_while
+from titan_repro.pipeline.messages import Channel
+from titan_repro.pipeline.shared_memory import HOST, Layout, SharedBuffer
+from titan_repro.pipeline.shared_weights import NetworkCopy
+from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Candidates
 from titan_repro.selection.selector import Admitted, Selector
@@ -33,22 +33,22 @@ from titan_repro.streams.base import Arrivals, Stream
 
 
 @dataclass(frozen=True)
-class Equipment:
-    """What processes 1 and 2 are given: `network` reads the weights that process 3 trains.
+class WorkerSetup:
+    """What both workers are given: `network` reads the weights that the training process trains.
 
     device: where both compute.
-    candidates: from process 1 to 2. batches: from process 2 to 3.
-    filtered: (1,) int64, the last round that process 1 is done with, for the watchdog.
-    trained: (1,) int64, the last round whose gradients process 3 has computed.
-    until_trained: whether process 2 scores until then, and not a number of candidates.
+    candidates: from the filter process to the selection process. batches: on to training.
+    filtered: (1,) int64, the last round that the filter process is done with, for the timeout.
+    trained: (1,) int64, the last round whose gradients the training process has computed.
+    until_trained: whether selection scores until then, and not a number of candidates.
     """
 
     network: BlockNetwork
     device: torch.device
     selector: Selector
     stream: Stream
-    candidates: Tray
-    batches: Tray
+    candidates: SharedBuffer
+    batches: SharedBuffer
     filtered: Tensor
     trained: Tensor
     until_trained: bool
@@ -57,34 +57,25 @@ class Equipment:
     threads: int
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a round's selection leaves for the record; messages hold the numbers one by one."""
-
-    streamed: int
-    candidates: int
-    nonfinite: int
-    seconds: Mapping[str, float]
-
-
 class DrawnRound:
     """One round of a stream, drawn and made into inputs before it is needed, then on `device`.
 
     The data are in memory once for all processes, the host's, so inputs are computed there, noise
-    included, to the same bits on whatever device they are looked at. This is done while process 1
-    has nothing else to do, and only a round's samples go to the device.
+    included, to the same bits on whatever device they are looked at. This is done while the filter
+    process has nothing else to do, and only a round's samples go to the device.
+
+    clock: of the round, for the stages stream and filter.
     """
 
     def __init__(self, stream: Stream, t: int, with_inputs: bool, device: torch.device) -> None:
-        began = perf_counter()
         self.t = t
         self.velocity = stream.velocity
-        arrivals = stream.round(t)
-        drawn = perf_counter()
-        self._inputs = stream.inputs(arrivals).to(device) if with_inputs else None
-        self.arrivals = arrivals.to(device)
-        self.stream_seconds = drawn - began
-        self.inputs_seconds = perf_counter() - drawn
+        self.clock = Stopwatch("stream", "filter")
+        with self.clock("stream"):
+            arrivals = stream.round(t)
+        with self.clock("filter"):
+            self._inputs = stream.inputs(arrivals).to(device) if with_inputs else None
+            self.arrivals = arrivals.to(device)
         self._stream = stream
         self._device = device
 
@@ -100,14 +91,14 @@ class DrawnRound:
 
 
 class FilterStage:
-    """Process 1: from the stream to the candidates."""
+    """The filter process: from the stream to the candidates."""
 
     remembers = "filter"
 
-    def __init__(self, equipment: Equipment, _trainer: Channel, selection: Channel) -> None:
-        self.equipment = equipment
-        self.selector = equipment.selector
-        self._network = _network(equipment, self.selector.needs_features, self.selector.blocks)
+    def __init__(self, setup: WorkerSetup, _training: Channel, selection: Channel) -> None:
+        self.setup = setup
+        self.selector = setup.selector
+        self._network = _network(setup, self.selector.needs_features, self.selector.blocks)
         self._selection = selection
         self._drawn: DrawnRound | None = None
         self._last = -1
@@ -116,81 +107,81 @@ class FilterStage:
         """Filter the round that begins, or draw the next one once a round's batch is chosen."""
         if kind == "begin":
             self._filter(t, keep)
-        elif t >= self._last:  # "chosen"; older news is overtaken by the round that began since
+        elif t >= self._last:  # "chosen"; an older one is overtaken by the round that began since
             self._drawn = self._draw(t + 1)
 
     def _filter(self, t: int, keep: int | None) -> None:
-        kit, self._last = self.equipment, t
+        setup, self._last = self.setup, t
         drawn = self._drawn if self._drawn is not None and self._drawn.t == t else self._draw(t)
-        began = perf_counter()
-        admitted = self.selector.admit(
-            self._network.refresh(), drawn, drawn.arrivals, generator(kit.seed, "filter", t), keep
-        )
-        layout = kit.candidates.put(**_candidates(admitted))
-        seconds = {
-            "stream": drawn.stream_seconds,
-            "filter": drawn.inputs_seconds + perf_counter() - began,
-        }
-        kit.filtered.fill_(t)
-        self._selection.send("candidates", t, layout, len(drawn.arrivals), seconds)
+        with drawn.clock("filter"):
+            draws = generator(setup.seed, "filter", t)
+            network = self._network.refresh()
+            admitted = self.selector.admit(network, drawn, drawn.arrivals, draws, keep)
+            layout = setup.candidates.write(**_candidates(admitted))
+        setup.filtered.fill_(t)
+        streamed = len(drawn.arrivals)
+        self._selection.send("candidates", t, layout, streamed, drawn.clock.entries())
 
     def _draw(self, t: int) -> DrawnRound:
-        kit = self.equipment
-        return DrawnRound(kit.stream, t, self.selector.reads_inputs, kit.device)
+        setup = self.setup
+        return DrawnRound(setup.stream, t, self.selector.reads_inputs, setup.device)
 
 
 class SelectionStage:
-    """Process 2: from the candidates to the batch."""
+    """The selection process: from the candidates to the batch."""
 
     remembers = "policy"
 
-    def __init__(self, equipment: Equipment, trainer: Channel, filtering: Channel) -> None:
-        self.equipment = equipment
-        self.selector = equipment.selector
-        self._network = _network(equipment, self.selector.scores_candidates)
-        self._trainer = trainer
+    def __init__(self, setup: WorkerSetup, training: Channel, filtering: Channel) -> None:
+        self.setup = setup
+        self.selector = setup.selector
+        self._network = _network(setup, self.selector.scores_candidates)
+        self._training = training
         self._filtering = filtering
 
     def handle(
-        self, _kind: str, t: int, layout: Layout, streamed: int, seconds: Mapping[str, float]
+        self, _kind: str, t: int, layout: Layout, streamed: int, times: Mapping[str, float]
     ) -> None:
-        """Score the candidates that have come and choose a batch."""
-        kit, times = self.equipment, [perf_counter()]
-        arrived = _admitted(kit.candidates.look(layout, kit.device), self.selector.blocks_passed)
-        admitted, candidates = self._score(arrived, t)
-        times.append(perf_counter())
-        chosen, selection = self.selector.select(
-            admitted, candidates, kit.batch_size, generator(kit.seed, "selection", t)
-        )
-        times.append(perf_counter())
+        """Score the candidates that have come and choose a batch.
+
+        times: the filter process's entries of the round's record.
+        """
+        setup, clock = self.setup, Stopwatch("score", "select")
+        with clock("score"):
+            arrived = setup.candidates.view(layout, setup.device)
+            admitted, scored = self._score(_admitted(arrived, self.selector.blocks_passed), t)
+        with clock("select"):
+            draws = generator(setup.seed, "selection", t)
+            chosen, selection = self.selector.select(admitted, scored, setup.batch_size, draws)
+        candidates = len(admitted.arrivals)
         nonfinite = int(admitted.nonfinite + selection.nonfinite)
-        mine = {"score": times[1] - times[0], "select": times[2] - times[1]}
-        facts = streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine}
-        # The fence: nothing reads the shared weights any more. A GPU computes after the call that
-        # asks for it has returned, but `refresh` waited for its copy, here and in process 1, and
-        # laying out the batch waits for all the rest.
-        self._trainer.send("chosen", kit.batches.put(**chosen.tensors()), *facts)
+        # The fence: no process reads the shared weights any more. A GPU computes after the call
+        # that asks for it has returned, but `refresh` waited for its copy, here and in the filter
+        # process, and writing the batch waits for all the rest.
+        batch = setup.batches.write(**chosen.tensors())
+        entries = {"candidates": candidates, "nonfinite": nonfinite, **times, **clock.entries()}
+        self._training.send("chosen", batch, streamed, entries)
         self._filtering.send("chosen", t)
 
     def _score(self, admitted: Admitted, t: int) -> tuple[Admitted, Candidates]:
         """Score the candidates, or as many of them as there is time for."""
-        kit, network = self.equipment, self._network.refresh()
-        if not kit.until_trained:
+        setup, network = self.setup, self._network.refresh()
+        if not setup.until_trained:
             return admitted, self.selector.score(network, admitted)
         return score_while(
-            lambda: self._in_training(t), self.selector, network, admitted, kit.batch_size
+            lambda: self._in_training(t), self.selector, network, admitted, setup.batch_size
         )
 
     def _in_training(self, t: int) -> bool:
         """Whether round t's gradients are still being computed."""
-        if self.equipment.device.type == "cuda":
-            torch.cuda.synchronize(self.equipment.device)  # what it was asked to score is scored
-        return self.equipment.trained.item() < t
+        if self.setup.device.type == "cuda":
+            torch.cuda.synchronize(self.setup.device)  # what it was asked to score is scored
+        return self.setup.trained.item() < t
 
 
-def _network(equipment: Equipment, needed: bool, blocks: int | None = None) -> NetworkCopy:
+def _network(setup: WorkerSetup, needed: bool, blocks: int | None = None) -> NetworkCopy:
     """Return the network of a stage, where it is needed, on the stage's device."""
-    return NetworkCopy(equipment.network, equipment.device if needed else HOST, blocks)
+    return NetworkCopy(setup.network, setup.device if needed else HOST, blocks)
 
 
 def _candidates(admitted: Admitted) -> dict[str, Tensor]:
@@ -210,4 +201,5 @@ def _admitted(tensors: dict[str, Tensor], passed: int) -> Admitted:
 
 
 Stage = FilterStage | SelectionStage
-STAGES: Mapping[str, type[Stage]] = {"filter": FilterStage, "select": SelectionStage}
+WORKERS: Mapping[str, type[Stage]] = {"filter": FilterStage, "select": SelectionStage}
+"""The stage that each worker process runs."""

@@ -19,11 +19,10 @@ from titan_repro.contracts import check_attribute, check_methods
 from titan_repro.devices.process import check_cores, place
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.handover import share_task
 from titan_repro.pipeline.inline import InlineExecutor
-from titan_repro.pipeline.processes import ProcessesExecutor
+from titan_repro.pipeline.processes import ProcessesExecutor, share_task
 from titan_repro.pipeline.round import Executor
+from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.runs.candidate_budget import build_budget
 from titan_repro.seeds import global_generator
 from titan_repro.selection.base import Needs, Policy
@@ -182,14 +181,14 @@ def build_trainer(config: DictConfig, network: BlockNetwork) -> Trainer:
     return Trainer(network, schedule)
 
 
-def build_crew(config: DictConfig) -> AbstractContextManager[Crew | None]:
-    """Return what starts the processes that run beside this one and, in the end, ends them.
+def build_workers(config: DictConfig) -> AbstractContextManager[WorkerPool | None]:
+    """Return a context manager that starts and stops the worker processes.
 
-    None come of it with executor=inline. Enter it early: they take seconds to start.
+    It gives None for executor=inline. Enter it early: they take seconds to start.
     """
     if config.executor.name == "inline":
         return nullcontext()
-    return Crew(
+    return WorkerPool(
         config.executor.timeout_seconds,
         config.device.threads,
         check_cores(plain(OmegaConf.select(config, "device.cores"))),
@@ -198,12 +197,12 @@ def build_crew(config: DictConfig) -> AbstractContextManager[Crew | None]:
 
 def build_executor(
     config: DictConfig,
-    crew: Crew | None,
+    workers: WorkerPool | None,
     network: BlockNetwork,
     selector: Selector,
     task: Task,
 ) -> Executor:
-    """Build what runs the rounds: in this process, or in three if there is a crew.
+    """Build what runs the rounds: in this process, or in three if there are workers.
 
     The network is moved to the device that trains; the task is where `load_task` has it.
     """
@@ -212,11 +211,11 @@ def build_executor(
     trainer, stream = build_trainer(config, network), build_stream(config, task)
     budget = build_budget(config, network, selector, stream.velocity)
     sizes = {"batch_size": config.batch_size, "seed": config.seed}
-    if crew is None:
+    if workers is None:
         return InlineExecutor(
             network, selector, stream, trainer, delay=config.delay, budget=budget, **sizes
         )
     places = vars(placement)
     return ProcessesExecutor(
-        crew, network, selector, stream, trainer, budget=budget, **sizes, **places
+        workers, network, selector, stream, trainer, budget=budget, **sizes, **places
     )

@@ -13,7 +13,7 @@ from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import IdleTrace, read_idle
 from titan_repro.boards.round_work import RoundCounter, RoundSize
 from titan_repro.models.base import BlockNetwork
-from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget, Measured, Modelled
+from titan_repro.pipeline.budget import FIXED, CandidateBudget, Measured, Modelled
 from titan_repro.records.identity import run_id
 from titan_repro.selection.selector import Selector
 

@@ -13,15 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from titan_repro.config import validate
 from titan_repro.devices.process import prepare
 from titan_repro.keys import check_known
-from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.round import Executor
+from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.folder import RunFolder
 from titan_repro.runs.build import (
-    build_crew,
     build_executor,
     build_loader,
     build_network,
     build_selector,
+    build_workers,
     check_stream,
     load_task,
 )
@@ -49,9 +49,9 @@ class Job:
     evaluate_every: int
     evaluation_samples: int
     checkpoint_seconds: float
-    workers: AbstractContextManager[Crew | None]
+    workers: AbstractContextManager[WorkerPool | None]
     load: Callable[[], Task]
-    executor: Callable[[Crew | None, Task], Executor]
+    executor: Callable[[WorkerPool | None, Task], Executor]
     modelled: Callable[[Callable[[], pd.DataFrame]], dict[str, Any]]
 
 
@@ -67,14 +67,14 @@ def build(config: DictConfig) -> Job:
     network = build_network(config)
     selector = build_selector(config)
     check_stream(config)
-    workers = build_crew(config)
+    workers = build_workers(config)
     modelled_board(config)  # refused now rather than after the last round
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
     facts = run_facts(config, selector, source)
 
-    def executor(crew: Crew | None, task: Task) -> Executor:
-        return build_executor(config, crew, network, selector, task)
+    def executor(workers: WorkerPool | None, task: Task) -> Executor:
+        return build_executor(config, workers, network, selector, task)
 
     return Job(
         folder=run_folder(config, facts),

@@ -1,26 +1,26 @@
 """One run from configuration to run folder: the main job behind `titan-run`.
 
-Everything that can be refused is refused before data are loaded. The loop below is the only one:
-executors differ in how a round is run, not in what is recorded, evaluated or saved.
+`run` is the only loop: executors differ in how a round is run, not in what is recorded, evaluated
+or saved. It does with its folder what the docstring of `records.folder` says.
 """
 
 import math
 import os
 import resource
 import signal
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from time import monotonic, perf_counter
+from typing import Any
 
 from omegaconf import DictConfig
 
 from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
-from titan_repro.pipeline.crew import Crew
-from titan_repro.pipeline.round import Executor, Round
+from titan_repro.pipeline.round import Executor
+from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
@@ -28,31 +28,12 @@ from titan_repro.records.provenance import processors, provenance
 from titan_repro.records.results import MILESTONES, Milestone, Summary
 from titan_repro.records.results import Evaluation as EvaluationRecord
 from titan_repro.records.rounds import RoundRecord
-from titan_repro.records.signals import Stop, interruption
+from titan_repro.records.signals import interruption
 from titan_repro.records.writer import RunWriter
+from titan_repro.runs.callback import Callback, told
 from titan_repro.runs.job import Job, build
 from titan_repro.tasks.base import Task
-from titan_repro.training import Evaluation, evaluate, fixed_subset, is_evaluated
-
-
-class Observer(Protocol):
-    """Someone who looks on: a progress bar, a log. Never changes a run."""
-
-    def begin(self, folder: Path, start: int, rounds: int) -> None:
-        """Round `start` is next."""
-        ...
-
-    def round(self, result: Round) -> None:
-        """A round is done."""
-        ...
-
-    def evaluation(self, rounds_done: int, evaluation: Evaluation) -> None:
-        """The network has been measured."""
-        ...
-
-    def end(self) -> None:
-        """No more rounds will come, whatever the reason."""
-        ...
+from titan_repro.training import evaluate, fixed_subset, is_evaluated
 
 
 @dataclass(frozen=True)
@@ -76,6 +57,59 @@ class InterruptedRun(Exception):  # noqa: N818 (no error: the run is saved)
         self.signal = number
 
 
+def run(
+    config: DictConfig, command: Sequence[str] = (), callbacks: Sequence[Callback] = ()
+) -> Outcome:
+    """Run what `config` describes, or go on with it, or tell its summary if it went so far.
+
+    Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
+    InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
+    """
+    job = build(config)  # all that can be refused is refused before data are loaded
+    folder = job.folder
+    if summary := folder.completed(job.rounds):
+        return Outcome(folder.path, summary, already_there=True)
+    with ExitStack() as open_now:
+        writer = open_now.enter_context(folder.claim())
+        if summary := folder.completed(job.rounds):  # another process was faster
+            return Outcome(folder.path, summary, already_there=True)
+        workers = open_now.enter_context(job.workers)
+        task = job.load()
+        executor = job.executor(workers, task)
+        open_now.callback(executor.close)
+        meters = UsageMeters(process_ids(workers))
+        state = _RunState(job, writer, task, executor, callbacks, meters)
+
+        state.restore(command)
+        open_now.enter_context(meters)
+        if state.rounds_done > job.rounds:  # killed further on: stays as it is, unfinished
+            return replace(state.interrupt(), already_there=True)
+        stop = open_now.enter_context(interruption())
+        open_now.enter_context(told(callbacks, folder.path, state.rounds_done, job.rounds))
+
+        state.evaluate_if_due()
+        saved = monotonic()
+        while not (state.complete or stop.requested):
+            began = perf_counter()
+            record = executor.run(state.rounds_done)
+            state.append(record, seconds=perf_counter() - began)
+            state.evaluate_if_due()
+            if monotonic() - saved >= job.checkpoint_seconds:
+                writer.save_checkpoint(state.content())
+                saved = monotonic()
+        outcome = state.finish() if state.complete else state.interrupt()
+    if stop.requested:  # said also of a run that was just finished: a sweep is to stop, too
+        raise InterruptedRun(outcome, stop.signal or signal.SIGINT)
+    return outcome
+
+
+def process_ids(workers: WorkerPool | None) -> dict[str, int]:
+    """Return the ids of the processes of a run, by name."""
+    if workers is None:
+        return {"the process": os.getpid()}
+    return {"training process": os.getpid(), **workers.pids}
+
+
 @dataclass
 class Progress:
     """What a run accumulates besides weights; part of every checkpoint."""
@@ -90,88 +124,44 @@ class Progress:
     milestones: list[dict[str, Any]] = field(default_factory=list)
 
 
-def run(
-    config: DictConfig, command: Sequence[str] = (), observers: Sequence[Observer] = ()
-) -> Outcome:
-    """Run what `config` describes, or go on with it, or tell its summary if it went so far.
+class _RunState:
+    """How far a run in its claimed folder has come: what it records, evaluates, saves and sums up.
 
-    Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
-    InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
+    part: of the test set, on which the curve is measured.
     """
-    job = build(config)
-    folder = job.folder
-    summary = folder.completed(job.rounds)
-    if summary is not None:
-        return Outcome(folder.path, summary, already_there=True)
-    with folder.claim() as writer:
-        summary = folder.completed(job.rounds)  # another process may have finished it meanwhile
-        if summary is not None:
-            return Outcome(folder.path, summary, already_there=True)
-        with job.workers as crew:
-            task = job.load()
-            executor = job.executor(crew, task)
-            with closing(executor):
-                meters = UsageMeters(process_ids(crew))
-                loop = _Loop(job, folder, writer, task, executor, observers, meters)
-                return loop.run(command)
-
-
-def process_ids(crew: Crew | None) -> dict[str, int]:
-    """Return the ids of the processes of a run, by name."""
-    if crew is None:
-        return {"the process": os.getpid()}
-    return {"process 3 (training)": os.getpid(), **crew.pids}
-
-
-class _Loop:
-    """The loop over the rounds of a claimed run folder."""
 
     def __init__(
         self,
         job: Job,
-        folder: RunFolder,
         writer: RunWriter,
         task: Task,
         executor: Executor,
-        observers: Sequence[Observer],
+        callbacks: Sequence[Callback],
         meters: UsageMeters,
     ) -> None:
         self.job = job
-        self.facts = job.facts
-        self.folder = folder
+        self.folder: RunFolder = job.folder
         self.writer = writer
         self.task = task
         self.executor = executor
-        self.observers = observers
+        self.callbacks = callbacks
         self.meters = meters
         self.progress = Progress()
         self.used_before: Usage | None = None
         self.part = fixed_subset(task, job.evaluation_samples)
 
-    def run(self, command: Sequence[str]) -> Outcome:
-        """Run the rounds that are left and end the run, or save it if asked to stop.
+    @property
+    def rounds_done(self) -> int:
+        """How many rounds have been run, which is the number of the next one."""
+        return self.progress.rounds_done
 
-        A run that was killed further on than it is to go now stays as it is: unfinished.
-        """
-        self._start(command)
-        if self.progress.rounds_done > self.job.rounds:
-            with self.meters:
-                return replace(self._interrupt(), already_there=True)
-        with interruption() as stop, self.meters:
-            for observer in self.observers:
-                observer.begin(self.folder.path, self.progress.rounds_done, self.job.rounds)
-            try:
-                self._rounds(stop)
-                outcome = self._finish() if self._complete() else self._interrupt()
-            finally:
-                for observer in self.observers:
-                    observer.end()
-        if stop.requested:  # said also of a run that was just finished: a sweep is to stop, too
-            raise InterruptedRun(outcome, stop.signal or signal.SIGINT)
-        return outcome
+    @property
+    def complete(self) -> bool:
+        """Whether no round is left to run."""
+        return self.progress.diverged or self.rounds_done >= self.job.rounds
 
-    def _start(self, command: Sequence[str]) -> None:
-        """Go on from the checkpoint if there is one."""
+    def restore(self, command: Sequence[str]) -> None:
+        """Note this start, and go on from the checkpoint if there is one."""
         data = {"source": self.task.source, "fingerprint": self.task.fingerprint}
         checkpoint = self.writer.start(self.job.text, provenance(command, data))
         if checkpoint is not None:
@@ -180,37 +170,23 @@ class _Loop:
             usage = self.progress.usage
             self.used_before = UNKNOWN if usage is None else Usage(**usage)
 
-    def _complete(self) -> bool:
-        return self.progress.diverged or self.progress.rounds_done >= self.job.rounds
-
-    def _rounds(self, stop: Stop) -> None:
-        saved = time.monotonic()
-        self._evaluate_if_due()
-        while not (self._complete() or stop.requested):
-            self._round()
-            self._evaluate_if_due()
-            if time.monotonic() - saved >= self.job.checkpoint_seconds:
-                self.writer.save_checkpoint(self._state())
-                saved = time.monotonic()
-
-    def _round(self) -> None:
+    def append(self, record: RoundRecord, *, seconds: float) -> None:
+        """Take the record of the next round, which took so long."""
         progress = self.progress
-        began = time.perf_counter()
-        result = self.executor.run(progress.rounds_done)
-        progress.train_seconds += time.perf_counter() - began
+        progress.train_seconds += seconds
         progress.rounds_done += 1
-        progress.random_rounds += result.candidates == 0
-        progress.diverged = not math.isfinite(result.loss)
-        self.writer.append(_record(result))
-        for observer in self.observers:
-            observer.round(result)
+        progress.random_rounds += record.candidates == 0
+        progress.diverged = not math.isfinite(record.loss)
+        self.writer.append(record)
+        for callback in self.callbacks:
+            callback.round(record)
 
-    def _evaluate_if_due(self) -> None:
+    def evaluate_if_due(self) -> None:
         """Evaluate where every run is evaluated: on a part of the test set, and at milestones."""
         if is_evaluated(self.progress.rounds_done, self.job.evaluate_every):
             self._evaluate_part()
         if self.progress.rounds_done in MILESTONES and self._evaluate_all():
-            self._interrupt()  # a run under way can be read as of its last milestone
+            self.interrupt()  # a run under way can be read as of its last milestone
 
     def _evaluate_all(self) -> bool:
         """Measure the network on the whole test set, once; return whether it was measured now."""
@@ -247,27 +223,29 @@ class _Loop:
                 measured.samples,
             )
         )
-        for observer in self.observers:
-            observer.evaluation(done, measured)
+        for callback in self.callbacks:
+            callback.evaluation(done, measured)
 
-    def _state(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
         self.progress.peak_memory_mb = self._peak_memory_mb()
         self.progress.usage = self._usage().state()
         return {"executor": dict(self.executor.state_dict()), "progress": vars(self.progress)}
 
-    def _interrupt(self) -> Outcome:
+    def interrupt(self) -> Outcome:
+        """Save the run as one that goes on later."""
         self.writer.flush()  # the modelled clock is read from the rounds on the disk
-        summary = self.writer.interrupt(self._state(), self._summary("interrupted"))
+        summary = self.writer.interrupt(self.content(), self._summary("interrupted"))
         return Outcome(self.folder.path, summary, already_there=False)
 
-    def _finish(self) -> Outcome:
+    def finish(self) -> Outcome:
         """Measure the end and say how the run ended.
 
         The curve's last point comes after the checkpoint: where a run of more rounds has no point,
         extending this one forgets it.
         """
         self._evaluate_all()
-        self.writer.save_checkpoint(self._state())
+        self.writer.save_checkpoint(self.content())
         self._evaluate_part()
         summary = self._summary("diverged" if self.progress.diverged else "finished")
         return Outcome(self.folder.path, self.writer.finish(summary), already_there=False)
@@ -277,9 +255,9 @@ class _Loop:
         final = progress.milestones[-1] if status == "finished" else {}
         return Summary(
             status=status,
-            run_id=run_id(self.facts),
-            setting=run_id(self.facts["setting"]),
-            choices=self.facts["choices"],
+            run_id=run_id(self.job.facts),
+            setting=run_id(self.job.facts["setting"]),
+            choices=self.job.facts["choices"],
             **self.job.about,
             data_source=self.task.source,
             data_fingerprint=self.task.fingerprint,
@@ -308,29 +286,3 @@ class _Loop:
         """Peak resident memory of this process so far and of the ones that ran before it, MB."""
         now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return max(self.progress.peak_memory_mb, now)
-
-
-def _record(result: Round) -> RoundRecord:
-    samples, seconds = result.work.samples, result.work.seconds
-    return RoundRecord(
-        round=result.t,
-        loss=result.loss,
-        learning_rate=result.learning_rate,
-        trained_indices=result.indices,
-        trained_labels=result.labels,
-        trained_probabilities=result.probabilities,
-        trained_weights=result.weights,
-        trained_noisy=result.noisy,
-        candidates=result.candidates,
-        nonfinite=result.nonfinite,
-        samples_streamed=samples["streamed"],
-        samples_filtered=samples["filtered"],
-        samples_scored=samples["scored"],
-        samples_trained=samples["trained"],
-        seconds_stream=seconds["stream"],
-        seconds_filter=seconds["filter"],
-        seconds_score=seconds["score"],
-        seconds_select=seconds["select"],
-        seconds_train=seconds["train"],
-        seconds_wait=result.work.wait_seconds,
-    )

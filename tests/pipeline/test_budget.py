@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from titan_repro.boards.idle import ALWAYS, IdleTrace, constant, square_wave
-from titan_repro.pipeline.candidate_budget import FIXED, Measured, Modelled
+from titan_repro.pipeline.budget import FIXED, Measured, Modelled
 
 TRAIN, COPY, LEAST, MOST = 10.0, 0.5, 4, 20
 

@@ -1,12 +1,14 @@
 """Lines between processes."""
 
+import os
+import signal
 import socket
 import threading
 import time
 
 import pytest
 
-from titan_repro.pipeline.channel import Channel, Inbox, NoAnswer, PeerGone
+from titan_repro.pipeline.messages import Channel, Inbox, NoAnswer, PeerGone
 
 
 @pytest.fixture
@@ -71,3 +73,20 @@ def test_an_inbox_says_who_sent_and_gives_up_in_time(line):
         inbox.next(0.05)
     assert 0.04 < time.monotonic() - began < 1
     left.close()
+
+
+def test_time_while_a_waiting_process_is_stopped_does_not_count(line):
+    """As with Ctrl-Z and fg: nothing comes meanwhile, as the sender is stopped, too."""
+    left, right = line
+    if not (child := os.fork()):
+        try:
+            os._exit(0 if Inbox(right).next(1.0)[1] == ("hello",) else 1)
+        except BaseException:
+            os._exit(2)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGSTOP)
+    time.sleep(1.5)
+    os.kill(child, signal.SIGCONT)
+    time.sleep(0.1)
+    left.send("hello")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

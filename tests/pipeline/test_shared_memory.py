@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 import resource
 import shutil
 import socket
@@ -18,11 +19,16 @@ from torch import nn
 from titan_repro.errors import ConfigurationError, PipelineError
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.small_cnn import small_cnn
-from titan_repro.pipeline.channel import Channel
-from titan_repro.pipeline.handover import receive_packed, send_packed, share_task
-from titan_repro.pipeline.shared import ALIGNMENT, allocate, area_of, shared_copies
-from titan_repro.pipeline.shared_network import SharedNetwork
-from titan_repro.pipeline.tray import Tray
+from titan_repro.pipeline.messages import Channel, receive_packed, send_packed
+from titan_repro.pipeline.processes import share_task
+from titan_repro.pipeline.shared_memory import (
+    ALIGNMENT,
+    SharedBuffer,
+    allocate,
+    area_of,
+    shared_copies,
+)
+from titan_repro.pipeline.shared_weights import SharedNetwork
 from titan_repro.tasks.base import Split, Task
 
 TENSORS = [
@@ -171,6 +177,29 @@ def test_handing_over_leaks_nothing():
     assert resources() == before
 
 
+def shared_zeros_of_many_areas():
+    return [allocate("weights", 64) for _ in range(4)]
+
+
+def test_too_few_open_files_are_named_where_memory_is_made_and_where_it_is_received():
+    copies = [shared_copies("test", TENSORS) for _ in range(4)]
+    here, there = (Channel("the other end", end) for end in socket.socketpair())
+    send_packed(here, copies)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open("/dev/null", os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))
+    try:
+        with pytest.raises(PipelineError, match=rf"a limit of {free + 2} open files \(ulimit -n\)"):
+            receive_packed(there)
+        with pytest.raises(PipelineError, match=rf"a limit of {free + 2} open files \(ulimit -n\)"):
+            shared_zeros_of_many_areas()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        here.close()
+        there.close()
+
+
 def test_what_cannot_be_pickled_is_refused():
     line, _other = socket.socketpair()
     with pytest.raises(
@@ -200,33 +229,33 @@ def test_a_task_shares_its_training_part_and_leaves_its_test_part_at_home():
     assert len(task.test) == 1000
 
 
-def test_a_tray_takes_what_fits_with_any_strides():
-    tray = Tray("test", {"a": 4 * 3 * 4, "b": 8})
+def test_a_buffer_takes_what_fits_with_any_strides():
+    buffer = SharedBuffer("test", {"a": 4 * 3 * 4, "b": 8})
     sent = {"a": torch.randn(3, 4).T, "b": torch.tensor([7])}
-    layout = tray.put(**sent)
-    taken = handed_over(tray).take(layout)
+    layout = buffer.write(**sent)
+    taken = handed_over(buffer).read(layout)
     for name, tensor in sent.items():
         assert torch.equal(taken[name], tensor)
         assert taken[name].stride() == tensor.stride()
-    seen = tray.look(layout)["a"]
-    elsewhere = tray.look(layout, torch.device("cpu", 0))["a"]  # not the host to the pipeline
-    later = tray.put(a=torch.zeros(1, 2, dtype=torch.float64))
+    seen = buffer.view(layout)["a"]
+    elsewhere = buffer.view(layout, torch.device("cpu", 0))["a"]  # not the host to the pipeline
+    later = buffer.write(a=torch.zeros(1, 2, dtype=torch.float64))
     assert torch.equal(elsewhere, sent["a"])
     assert not torch.equal(seen, sent["a"])
-    assert tray.take(later)["a"].tolist() == [[0, 0]]
+    assert buffer.read(later)["a"].tolist() == [[0, 0]]
     assert torch.equal(taken["a"], sent["a"])  # a copy: what is put later does not reach it
 
 
-def test_a_tray_takes_tensors_that_are_views_with_holes():
-    tray = Tray("test", {"a": 4 * 6})
+def test_a_buffer_takes_tensors_that_are_views_with_holes():
+    buffer = SharedBuffer("test", {"a": 4 * 6})
     holes, spread = torch.arange(12.0).view(2, 6)[:, ::2], torch.tensor([1.0]).expand(6)
-    assert torch.equal(tray.take(tray.put(a=holes))["a"], holes)
-    assert torch.equal(tray.take(tray.put(a=spread))["a"], spread)
+    assert torch.equal(buffer.read(buffer.write(a=holes))["a"], holes)
+    assert torch.equal(buffer.read(buffer.write(a=spread))["a"], spread)
 
 
-def test_a_tray_refuses_what_does_not_fit():
+def test_a_buffer_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="inputs has 16 bytes, more than the 12"):
-        Tray("test", {"inputs": 12}).put(inputs=torch.zeros(4))
+        SharedBuffer("test", {"inputs": 12}).write(inputs=torch.zeros(4))
 
 
 def step(network):

@@ -1,8 +1,9 @@
 """How many candidates a round gets: as many as the filter keeps, or as many as there is time for.
 
-While process 3 trains, process 2 scores the filter's samples, the most promising first, until
-training of the round is done; those that it has scored are the candidates (paper section 3.4). On a
-modelled clock this is arithmetic and known before the round; on the wall's, only after it.
+While the training process trains, the selection process scores the filter's samples, the most
+promising first, until training of the round is done; those that it has scored are the candidates
+(paper section 3.4). On a modelled clock this is arithmetic and known before the round; on the
+wall's, only after it.
 """
 
 from bisect import bisect_right
@@ -45,7 +46,7 @@ class Fixed:
     until_trained = False
 
     def candidates(self, t: int) -> None:
-        """Return None: the filter knows."""
+        """Return None: the filter decides."""
 
 
 FIXED = Fixed()
@@ -57,7 +58,7 @@ class Measured:
     until_trained = True
 
     def candidates(self, t: int) -> None:
-        """Return None: nobody knows yet."""
+        """Return None: it is known when the round's gradients are there."""
 
 
 class Modelled:

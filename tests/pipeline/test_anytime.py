@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from titan_repro.pipeline.anytime_scoring import CHUNK, score_while
+from titan_repro.pipeline.anytime import CHUNK, score_while
 from titan_repro.seeds import generator
 from titan_repro.selection.camel import Camel
 
