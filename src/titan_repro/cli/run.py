@@ -167,13 +167,14 @@ def _measure(config: "DictConfig") -> None:
 
 
 def _callbacks(config: "DictConfig", job: "SweepJob | None") -> list[Any]:
+    from titan_repro.binding import parameter
     from titan_repro.cli.notices import SlowRounds, warn_of_one_core
     from titan_repro.cli.progress import ProgressBar
 
     warn_of_one_core(config)
     title = f"{config.task.name} {config.model.name} {config.selector.name} seed {config.seed}"
     shown = ProgressBar(title) if job is None else job
-    callbacks: list[Any] = [shown, SlowRounds(config.stream.source.velocity)]
+    callbacks: list[Any] = [shown, SlowRounds(parameter(config, "stream.source", "velocity"))]
     if config.tensorboard:
         from titan_repro.cli.tensorboard import TensorBoardLog
 

@@ -89,7 +89,7 @@ def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSwee
         if len(runs) == 0:
             return None
         recorded = [loaded.recorded[run_id] for run_id in runs["run_id"]]
-        sizes = [runs.iloc[0][f"config.{key}"] for key in ("stream.source.velocity", "batch_size")]
+        sizes = [runs.iloc[0][f"config.{key}"] for key in ("stream.velocity", "batch_size")]
         return Point(
             name,
             Spread.of(each.sample_milliseconds() for each in recorded).mean,
