@@ -248,7 +248,7 @@ def test_devices_prints_a_row_for_every_device_and_every_sample_once(command) ->
 
 
 def test_devices_refuses_users_where_the_data_names_none(command) -> None:
-    assert "names its users" in refusal(command("devices", "digits", "--by", "user"))
+    assert "names no users" in refusal(command("devices", "digits", "--by", "user"))
 
 
 # --- tasks of one's own

@@ -139,7 +139,10 @@ def faulty(configure, part, fault, *overrides):
         ),
     ],
 )
-def test_a_failing_stage_is_named_and_leaves_nobody_behind(configure, capfd, part, fault, message):
+def test_a_failing_stage_is_named_and_leaves_nobody_behind(
+    configure, capfd, monkeypatch, part, fault, message
+):
+    monkeypatch.setenv("TITAN_TRACEBACK", "1")
     with pytest.raises(PipelineError, match=rf"^{message}.*, in round 3; the same command goes on"):
         run(faulty(configure, part, fault))
     assert_nobody_is_left(seconds=0)
