@@ -27,9 +27,15 @@ def _default_data() -> str:
     return os.environ.get("TITAN_DATA") or "data"
 
 
-def _default_cache() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return os.environ.get("TITAN_CACHE") or str(Path(base) / "titan-repro")
+def _default_cache() -> str | None:
+    """Return the folder of prepared data; None for a user without a home, as in some containers."""
+    if named := os.environ.get("TITAN_CACHE"):
+        return named
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return str(Path(base) / "titan-repro")
 
 
 @dataclass

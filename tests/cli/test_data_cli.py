@@ -251,6 +251,30 @@ def test_devices_refuses_users_where_the_data_names_none(command) -> None:
     assert "names no users" in refusal(command("devices", "digits", "--by", "user"))
 
 
+# --- the surroundings
+
+
+def test_a_user_without_a_home_has_no_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("TITAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    write_cifar10(tmp_path / "cifar10")
+    assert main(["check", "cifar10", "--data", str(tmp_path)]) == 0
+    assert "nothing damaged" in capsys.readouterr().out
+
+
+def test_a_folder_of_any_name_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "Dätën ünd" / "日本"
+    write_cifar10(folder / "cifar10")
+    assert main(["check", "cifar10", "--data", str(folder)]) == 0
+    assert f"nothing damaged (parquet in {folder}" in capsys.readouterr().out
+
+
 # --- tasks of one's own
 
 LOADER = """

@@ -1,4 +1,4 @@
-"""`titan-data`: what data there is, how to get it, whether it is whole, what it looks like."""
+"""`titan-data` lists, downloads, checks and draws data sets, and shares them over devices."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""What `titan-data list` says of a task: where it is, how much of it, how to get it."""
+"""`titan-data list` says of a task where it is, how much of it, and how to get it."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Pictures of a task's training samples: images, spectrograms or curves of movement."""
+"""`plot_samples` draws a task's training samples: images, spectrograms or curves of movement."""
 
 from dataclasses import dataclass
 from pathlib import Path

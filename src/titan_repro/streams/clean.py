@@ -1,4 +1,4 @@
-"""The undisturbed stream: reshuffled epochs, one after another."""
+"""The clean stream yields reshuffled epochs, one after another, undisturbed."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Streams with a class mix of their own: drifting over rounds, or long-tailed."""
+"""A mixture stream has a class mix of its own: drifting over rounds, or long-tailed."""
 
 import bisect
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Imperfect streams (paper appendix B, figure 11): noisy inputs and wrong labels.
+"""Noisy streams disturb inputs or labels (paper appendix B, figure 11).
 
 Noise belongs to the sample, not to its visit: whether a sample is noisy, and how, follows from
 the seed and its position in the training split. The order of arrival is the clean stream's.

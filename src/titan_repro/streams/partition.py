@@ -1,4 +1,4 @@
-"""A training split shared out among devices: by classes, by Dirichlet draws or by real user.
+"""A partition shares a training split out over devices: by classes, Dirichlet draws or users.
 
 Every function returns one (n,) int64 tensor a device, rising positions of the training split.
 Together they hold every position exactly once and none is empty. A stream takes such a tensor as

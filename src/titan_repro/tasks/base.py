@@ -1,4 +1,4 @@
-"""What every data set is turned into: two splits of tensors in memory, normalised by the batch."""
+"""Every data set becomes a task: two splits of tensors in memory, normalised by the batch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -90,7 +90,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set was found on disk, and in which form.
+    """The place of a data set on disk, and the form in which it was found.
 
     form: e.g. "parquet", "torchvision", "official folder", "bundled".
     files: all files to be read, or the folders that hold them where there are thousands.

@@ -1,4 +1,4 @@
-"""A folder or a zip file of many small text files, read the same way."""
+"""An archive reads many small text files, from a folder or a zip file, in the same way."""
 
 import os
 import re

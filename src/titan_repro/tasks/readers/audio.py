@@ -1,4 +1,4 @@
-"""From the bytes of a recording to its log-mel spectrogram.
+"""The bytes of a recording become its log-mel spectrogram.
 
 The paper does not describe its audio front end. Two are named in conf/task/speech_commands.yaml,
 and `task.front_end` chooses:
@@ -37,7 +37,7 @@ beyond that they are on another scale, such as that of 16-bit numbers."""
 UNKNOWN_LENGTH = 0xFFFFFFFF
 """Written as a WAV file's length by programs that stream."""
 KINDS = {"bands": ((int,), "whole numbers"), "centred": ((bool,), "true, false")}
-"""Settings of `LogMel` that are not numbers of any kind: their types, and how these are called."""
+"""KINDS gives the types of the `LogMel` settings that are no floats, and their names in errors."""
 
 
 @dataclass(frozen=True)

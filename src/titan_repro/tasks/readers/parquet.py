@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from titan_repro.errors import DataError
 from titan_repro.tasks.readers.lfs import refuse_pointer, refuse_pointer_file
 
-READING_ERRORS = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, OverflowError)
-"""What pyarrow raises for damaged files; the last three for lengths and names that are damaged."""
+READING_ERRORS = (OSError, pa.ArrowException, UnicodeError, MemoryError, OverflowError)
+"""What pyarrow raises for damaged files; the last three for lengths and names
+that are damaged, or a path that the locale cannot spell."""
 SHARD = re.compile(r"(?P<split>.+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 

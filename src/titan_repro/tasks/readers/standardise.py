@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each channel or axis, measured on the training part only."""
+"""Inputs are standardised by each channel's mean and deviation, taken over the training part."""
 
 import logging
 

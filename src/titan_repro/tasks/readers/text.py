@@ -1,4 +1,4 @@
-"""Text files of numbers, a fixed count a line: fast when whole, precise about the first fault."""
+"""`parse_numbers` reads text files of numbers, a fixed count a line, and names the first fault."""
 
 import io
 import math

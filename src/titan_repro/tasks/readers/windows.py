@@ -1,4 +1,4 @@
-"""Movement data as windows: 100 consecutive steps of one body unit's nine axes are a sample.
+"""Movement data are cut into windows: a sample is 100 steps of one body unit's nine axes.
 
 A window is stored flat, row by row: feature 9 * step + axis, 900 in all (paper section 4.1), in
 the same order for every movement task.
