@@ -12,7 +12,7 @@ MODEL  ?= squeezenet
 # One thread a process: on batches of ten it is also the fastest setting.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 fig6 fig8 fig9 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 fig6 fig7 fig8 fig9 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
 	@echo "make table1   6 models x 8 selectors; BUDGET=$(BUDGET) SEEDS=$(SEEDS) RUNS=$(RUNS)"
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
+	@echo "make fig7     training curves of the image models; BUDGET, SEEDS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) BUDGET, SEEDS, RUNS as above"
 	@echo "make fig9     15 to 100 candidates; MODEL, BUDGET, SEEDS, RUNS as above"
 
@@ -71,18 +72,25 @@ table1: setup
 	$(BIN)/titan-run experiment=table1_images seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=table1_audio seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=table1_movement seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/titan-report table1 $(RUNS) --budget $(BUDGET)
+	$(BIN)/titan-report table1 $(RUNS)
+
+# A figure is drawn from the runs of its experiments, which its module names.
+FIGURES := fig6 fig7 fig8 fig9
+$(FIGURES): fig%: setup runs-fig%
+	$(BIN)/titan-report figure $@ $(RUNS)
 
 # What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
-fig6: setup
+.PHONY: runs-fig6 runs-fig7 runs-fig8 runs-fig9
+runs-fig6: setup
 	$(BIN)/titan-run experiment=fig6 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=speech_spectrograms model=resnet34 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=dsads model=mlp paths.runs=$(RUNS)
-	$(BIN)/python scripts/fig6.py $(RUNS)
 
-fig8 fig9: setup
-	$(BIN)/titan-run experiment=$@ model=$(MODEL) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
-	$(BIN)/python scripts/$@.py $(RUNS)
+runs-fig7: setup
+	$(BIN)/titan-run experiment=table1_images seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
+
+runs-fig8 runs-fig9: runs-fig%: setup
+	$(BIN)/titan-run experiment=fig$* model=$(MODEL) seed=$(SEEDS) budget=$(BUDGET) paths.runs=$(RUNS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

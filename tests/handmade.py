@@ -21,6 +21,7 @@ def runs_of(*runs: dict) -> Runs:
             "rounds": 100,
             "seconds_per_round": 0.01,
             "detail": "",
+            "choices": {},
             "task": "digits",
             "model": "small_cnn",
             "stream": "clean",

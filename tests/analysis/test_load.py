@@ -102,12 +102,12 @@ def test_a_run_that_is_there_twice_counts_once(make):
     assert list(runs.curves["round"]) == [0, 2, 4]
 
 
-def test_only_runs_of_a_budget(make):
-    make("selector=rs", "budget=smoke")
-    make("selector=rs", "budget=quick", "seed=1")
-    assert list(load_runs(make.runs, budget="smoke").summaries["seed"]) == [0]
-    with pytest.raises(RunFolderError, match="found no finished runs of budget paper"):
-        load_runs(make.runs, budget="paper")
+def test_only_runs_of_so_many_rounds(make):
+    make("selector=rs")
+    make("selector=rs", "rounds=6", "seed=1")
+    assert list(load_runs(make.runs, rounds=4).summaries["seed"]) == [0]
+    with pytest.raises(RunFolderError, match="found no finished runs of 5 rounds"):
+        load_runs(make.runs, rounds=5)
 
 
 def test_nothing_to_report_is_said(tmp_path):

@@ -26,8 +26,8 @@ class Runs:
     curves: pd.DataFrame
 
 
-def load_runs(folder: Path, budget: str | None = None) -> Runs:
-    """Read all finished or diverged runs below `folder`, of one budget if it is named.
+def load_runs(folder: Path, rounds: int | None = None) -> Runs:
+    """Read all finished or diverged runs below `folder`, of so many rounds if they are named.
 
     A run that is there twice counts once. Raises RunFolderError if there are none.
     """
@@ -36,10 +36,10 @@ def load_runs(folder: Path, budget: str | None = None) -> Runs:
     summaries = collect(folder)
     if len(summaries):
         summaries = summaries[summaries["status"].isin(("finished", "diverged"))]
-    if budget is not None and len(summaries):
-        summaries = summaries[summaries["budget"] == budget]
+    if rounds is not None and len(summaries):
+        summaries = summaries[summaries["rounds"] == rounds]
     if len(summaries) == 0:
-        what = "finished runs" if budget is None else f"finished runs of budget {budget}"
+        what = "finished runs" if rounds is None else f"finished runs of {rounds} rounds"
         raise RunFolderError(f"{folder}: found no {what}; titan-run with paths.runs makes them")
     summaries = summaries.drop_duplicates("run_id").reset_index(drop=True)
     summaries = summaries.assign(label=_labels(summaries), detail=_details(summaries))

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from titan_repro.errors import ConfigurationError, UserError
 
@@ -32,15 +32,19 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="selectors side by side, for every task and model under RUNS"
     )
-    compare.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
-    compare.add_argument(
-        "--figure", type=Path, metavar="FILE", help="also draw the accuracy curves (.png .pdf .svg)"
-    )
+    _reads_runs(compare)
+    _prints_tables(compare)
+    _figure_option(compare, "also draw the accuracy curves (.png .pdf .svg)")
     compare.set_defaults(call=_compare)
-    table = commands.add_parser("table1", help="the paper's Table 1, as Markdown")
-    table.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
-    table.add_argument("--budget", help="only runs of this budget")
+    table = commands.add_parser("table1", help="the paper's Table 1, its own numbers beside ours")
+    _reads_runs(table)
+    _prints_tables(table)
     table.set_defaults(call=_table1)
+    figure = commands.add_parser("figure", help="a figure of the paper: its tables and a picture")
+    figure.add_argument("name", metavar="NAME", help="such as fig7; a wrong name lists all")
+    figure.add_argument("runs", type=Path, metavar="RUNS", help="folder that titan-run wrote to")
+    _figure_option(figure, "the picture, .png .pdf or .svg (results/NAME.png)")
+    figure.set_defaults(call=_figure)
     again = commands.add_parser(
         "replay", help="time, energy and memory of finished runs on another device"
     )
@@ -63,35 +67,95 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _reads_runs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders")
+    command.add_argument(
+        "--rounds", type=int, metavar="N", help="runs as they stood after N rounds"
+    )
+    command.add_argument(
+        "--clock",
+        metavar="CLOCK",
+        help="what times rounds: a costs.json of experiment=fig6, a modelled device "
+        "(jetson_nano), or measured (each run's own); by default the only costs.json under RUNS "
+        "of the same task and model, else measured",
+    )
+
+
+def _prints_tables(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        choices=("markdown", "html", "latex", "csv"),
+        default="markdown",
+        help="of the tables (%(default)s)",
+    )
+
+
+def _figure_option(command: argparse.ArgumentParser, words: str) -> None:
+    command.add_argument("--figure", type=Path, metavar="FILE", help=words)
+
+
 def _compare(options: argparse.Namespace) -> None:
-    from titan_repro.analysis.comparison import comparison_report
+    from titan_repro.analysis.clocks import choose_clock
     from titan_repro.analysis.load import load_runs
-    from titan_repro.figures.curves import plot_comparison
+    from titan_repro.figures import fig7
+    from titan_repro.figures.comparison import comparison_tables
+    from titan_repro.figures.figure import draw_to, find
     from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
 
     if options.figure is not None:
         check_format(options.figure)
-    runs = load_runs(options.runs)
-    print(comparison_report(runs))
+    runs = load_runs(options.runs, rounds=options.rounds)
+    choose = choose_clock(options.clock, options.runs, replay_on)
+    print(render(comparison_tables(runs, choose), options.format))
     if options.figure is not None:
-        plot_comparison(runs, options.figure)
-        print(f"\nFigure: {options.figure}")
+        draw_to(find("fig7"), fig7.Data(runs, choose), options.figure)
+        print(f"\nFigure: {options.figure}", file=_aside(options.format))
 
 
 def _table1(options: argparse.Namespace) -> None:
+    from titan_repro.analysis.clocks import choose_clock
     from titan_repro.analysis.load import load_runs
-    from titan_repro.figures.table1 import table1
+    from titan_repro.figures import table1
+    from titan_repro.figures.table import render
 
-    print(table1(load_runs(options.runs, budget=options.budget)))
+    runs = load_runs(options.runs, rounds=options.rounds)
+    choose = choose_clock(options.clock, options.runs, replay_on)
+    print(render(table1.tables((runs, choose)), options.format))
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from titan_repro.figures.figure import draw_to, find, is_picture
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
+
+    figure = find(options.name)
+    path = options.figure or Path("results", f"{options.name}.png")
+    if is_picture(figure):
+        check_format(path)
+    elif options.figure is not None:
+        raise ConfigurationError(f"--figure: found {path}; {options.name} has tables alone")
+    data = figure.load(options.runs, replay_on)
+    tables = render(figure.tables(data))
+    if is_picture(figure):
+        draw_to(figure, data, path)
+        tables += f"\n\nFigure: {path}"
+    print(tables)
+
+
+def _aside(table_format: str) -> TextIO:
+    """Return where to print what is no table: beside tables that a program reads, stderr."""
+    return sys.stdout if table_format == "markdown" else sys.stderr
 
 
 def _replay(options: argparse.Namespace) -> None:
     from titan_repro.analysis.load import load_runs
-    from titan_repro.figures.replay import replay_report
+    from titan_repro.figures.replay import replay_tables
+    from titan_repro.figures.table import render
 
     named = [] if options.device is None else [f"device={options.device}"]
-    device = _device([*named, *options.overrides])
-    print(replay_report(options.runs, load_runs(options.runs), device, _count_rounds))
+    replay = replay_on(*named, *options.overrides)
+    print(render(replay_tables(options.runs, load_runs(options.runs), replay)))
 
 
 def replay_on(*overrides: str) -> "Replay":

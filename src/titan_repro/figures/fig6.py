@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from titan_repro.analysis.costs import PURPOSES, WAYS, Costs, load_costs, paper_numbers
-from titan_repro.figures.costs_table import costs_report, digits, latency, latency_ways
-from titan_repro.figures.pictures import check_format, save
+from titan_repro.figures.costs_table import NONE, costs_tables, digits, latency, latency_ways
 from titan_repro.figures.style import colour, pyplot
+from titan_repro.figures.table import Table
 
 NAMES = {"rs": "rs", "titan_sequential": "titan in sequence", "titan_pipelined": "titan pipelined"}
 ROUND_COLOURS = {
@@ -21,7 +21,7 @@ ROUND_COLOURS = {
     "titan_pipelined": colour("titan"),
 }
 PURPOSE_COLOURS = ("#4d4d4d", "#8a8a8a", "#c4c4c4", "#c0392b", "#e08a7d", "#f2c4bc")
-"""Of training in greys, of selection in reds."""
+"""Bar colours by purpose: greys for training memory, reds for selection memory."""
 
 PAPER_COLOUR = "#1a1a1a"
 EXTRA_COLOURS = {"measured": "#c0392b", "counted": "#f4a582", "modelled": "#f2c4bc"}
@@ -29,42 +29,49 @@ LOG_FROM = 6.0
 """Ratios above this are drawn on a logarithmic axis."""
 
 
-def figure6(runs: Path, path: Path) -> str:
-    """Draw the measurements below `runs` and return their tables.
+EXPERIMENTS = ("fig6",)
 
-    Raises RunFolderError if there are none or one is damaged, and ConfigurationError for a picture
-    that cannot be written.
+Data = Sequence[Costs]
+
+
+def load(source: Path, replay_on: object) -> Data:
+    """Read the measurements below `source`.
+
+    Raises RunFolderError if there are none or one is damaged.
     """
-    records = load_costs(runs)
-    plot_costs(records, path)
-    return costs_report(records)
+    return load_costs(source)
 
 
-def plot_costs(records: Sequence[Costs], path: Path) -> None:
-    """Draw the four panels."""
-    check_format(path)
-    plt = pyplot()
-    width = max(11.0, 3.0 + 2.0 * len(records))
-    figure = plt.figure(figsize=(width, 8.5))
-    panels = figure.subfigures(2, 2, wspace=0.02, hspace=0.03).ravel()
-    board = ", ".join(sorted({str(costs.content["board"]) for costs in records}))
+def tables(data: Data) -> list[Table]:
+    """Return their tables."""
+    return costs_tables(data)
+
+
+def panels(data: Data) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with six axes: (a), (b), two of (c), two of (d)."""
+    width = max(11.0, 3.0 + 2.0 * len(data))
+    figure = pyplot().figure(figsize=(width, 8.5))
+    corners = figure.subfigures(2, 2, wspace=0.02, hspace=0.03).ravel()
+    board = ", ".join(sorted({str(costs.content["board"]) for costs in data}))
     titles = (
         "(a) time of a round, over rs",
         "(b) latency of one sample",
         f"(c) memory: tensors on {board}, and Titan's beyond rs",
         f"(d) power and energy of a round, modelled on {board}",
     )
-    for panel, title in zip(panels, titles, strict=True):
-        panel.suptitle(title, fontsize="medium", x=0.02, ha="left")
-    _rounds(panels[0].subplots(), records)
-    _latencies(panels[1].subplots(), records)
-    parts, extra = panels[2].subplots(1, 2)
-    _parts(parts, records)
-    _extra(extra, records)
-    power, energy = panels[3].subplots(1, 2)
-    _power(power, records)
-    _energy(energy, records)
-    save(figure, path)
+    axes = []
+    for corner, title, number in zip(corners, titles, (1, 1, 2, 2), strict=True):
+        corner.suptitle(title, fontsize="medium", x=0.02, ha="left")
+        axes += list(corner.subplots(1, number, squeeze=False)[0])
+    return figure, axes
+
+
+def draw(data: Data, axes: Sequence[Any]) -> None:
+    """Draw the panels."""
+    for panel, part in zip(
+        axes, (_rounds, _latencies, _parts, _extra, _power, _energy), strict=True
+    ):
+        part(panel, data)
 
 
 def _groups(axes: Any, labels: Sequence[str], bars: int) -> np.ndarray:
@@ -112,7 +119,7 @@ def _rounds(axes: Any, records: Sequence[Costs]) -> None:
 
 
 def _percent(value: float) -> str:
-    return "-" if np.isnan(value) else f"{max(value, 0):.0f} %"
+    return NONE if np.isnan(value) else f"{max(value, 0):.0f} %"
 
 
 def _latencies(axes: Any, records: Sequence[Costs]) -> None:

@@ -20,7 +20,7 @@ def check_format(path: Path) -> None:
 
 
 def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """Return a figure with a row for each title, and each row's two axes.
+    """Return a figure with a row for each title, and the axes, two a row.
 
     size: width and height of a row, in inches.
     """
@@ -29,7 +29,7 @@ def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, 
     rows = figure.subfigures(len(titles), 1, squeeze=False)[:, 0]
     for row, title in zip(rows, titles, strict=True):
         row.suptitle(textwrap.fill(title, 110), fontsize="medium")
-    return figure, [row.subplots(1, 2) for row in rows]
+    return figure, [axes for row in rows for axes in row.subplots(1, 2)]
 
 
 def save(figure: Any, path: Path) -> None:
