@@ -44,7 +44,7 @@ def test_the_papers_selectors_first_then_all_others_and_what_was_not_run_is_said
 def test_a_setting_without_random_selection_says_so():
     [_, table] = made(*RS, run("is", 0, (0, 0.1, 0.0), (9, 0.3, 1.0), setting="s2", rounds=9))
     assert columns(table)["is"]["time / RS"] == "no target"
-    assert table.notes[0] == "Seeds without a target of is: no rs of that seed."
+    assert table.notes[0] == "Seeds without a target: is (no rs of that seed)."
 
 
 def at(rounds, **more):

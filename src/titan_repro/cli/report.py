@@ -1,6 +1,7 @@
 """`titan-report`: tables and figures from run folders."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         options.call(options)
+        sys.stdout.flush()
     except UserError as error:
         print(f"titan-report: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read the tables has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -61,9 +61,16 @@ def comparison_table(group: pd.DataFrame, curves: pd.DataFrame, choose_clock: Ch
 
 def untimed_notes(untimed: Mapping[str, str]) -> tuple[str, ...]:
     """Say which selectors have no time on the clock, and why."""
-    if not untimed:
-        return ()
-    return ("No time on this clock: " + "; ".join(f"{k} ({v})" for k, v in untimed.items()) + ".",)
+    return grouped_notes("No time on this clock", untimed)
+
+
+def grouped_notes(start: str, reasons: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a sentence that names, for each reason, the labels it is true of; none for none."""
+    labels: dict[str, list[str]] = {}
+    for label, reason in reasons.items():
+        labels.setdefault(reason, []).append(label)
+    parts = [f"{', '.join(each)} ({reason})" for reason, each in labels.items()]
+    return (f"{start}: {'; '.join(parts)}.",) if parts else ()
 
 
 def seeds_cell(row: Row) -> str:

@@ -18,7 +18,7 @@ from titan_repro.analysis.comparison import order_labels
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.figures.comparison import comparison_tables
-from titan_repro.figures.style import PAPER_COLOUR, VARIANTS, looks, pyplot
+from titan_repro.figures.style import LOOKS, PAPER_COLOUR, VARIANTS, looks, pyplot
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
 from titan_repro.paper.published import CURVES_TASK, FIGURE_OF_STREAM, curve
@@ -28,7 +28,13 @@ EXPERIMENTS = ("table1_images",)
 FEW_POINTS = 12
 """Curves of no more points get a mark at each."""
 
+MANY = 6
+"""More lines than this get a paler range and a legend of two columns."""
+
 COLUMNS = 2
+
+FOREMOST = ("rs", "stratified", "cis", "titan")
+"""Selectors whose lines stand out; own ones do too."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
         panel.set_title(textwrap.fill(setting_title(group), 88), fontsize="medium")
         panel.set_xlabel("training rounds")
         panel.set_ylabel("accuracy on the fixed test subset, %")
+        panel.xaxis.set_major_formatter("{x:,.0f}")
         panel.set_xlim(0, max(1, curves["round"].max()))
         several = curves["seed"].nunique() > 1
         panel.legend(
@@ -80,7 +87,7 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
             alignment="left",
             fontsize=7.5,
             title_fontsize=7.5,
-            ncols=2 if curves["label"].nunique() > 6 else 1,
+            ncols=2 if curves["label"].nunique() > MANY else 1,
         )
 
 
@@ -101,6 +108,7 @@ def _curves(axes: Any, curves: pd.DataFrame) -> None:
             by_round.index,
             by_round["mean"],
             color=look.colour,
+            linewidth=1.7 if selector in FOREMOST or selector not in LOOKS else 1.1,
             linestyle=look.dashes if variant == 0 else VARIANTS[(variant - 1) % len(VARIANTS)],
             marker="o" if len(by_round) <= FEW_POINTS else None,
             markersize=3.5,
@@ -112,7 +120,7 @@ def _curves(axes: Any, curves: pd.DataFrame) -> None:
                 by_round["min"],
                 by_round["max"],
                 color=look.colour,
-                alpha=0.15,
+                alpha=0.15 if curves["label"].nunique() <= MANY else 0.08,
                 linewidth=0,
             )
 

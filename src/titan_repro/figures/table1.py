@@ -15,6 +15,7 @@ from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.figures.comparison import (
     accuracy_cell,
+    grouped_notes,
     ratio_cell,
     seeds_cell,
     untimed_notes,
@@ -115,14 +116,7 @@ def _ratio(row: Row, ratio: float) -> str:
 def _reasons(rows: dict[str, Row]) -> tuple[str, ...]:
     """Say why seeds have no target, where some have none."""
     words = {label: why_no_target(row) for label, row in rows.items()}
-    reasons: dict[str, list[str]] = {}
-    for label, word in words.items():
-        if word:
-            reasons.setdefault(word, []).append(label)
-    return tuple(
-        f"Seeds without a target of {', '.join(labels)}: {word}."
-        for word, labels in reasons.items()
-    )
+    return grouped_notes("Seeds without a target", {k: why for k, why in words.items() if why})
 
 
 class Paper:
