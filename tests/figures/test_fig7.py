@@ -84,7 +84,10 @@ def test_no_two_selectors_look_alike():
 
 
 def test_an_own_selector_looks_the_same_in_every_figure():
-    assert looks(["mine", "rs"])["mine"] == looks(["mine", "titan", "a"])["mine"]
+    assert looks(["mine", "rs"])["mine"] == looks(["mine", "titan", "theirs"])["mine"]
+    assert looks(["a"])["a"] == looks(["mine"])["mine"]  # the same place, so the second gives way
+    together = looks(["mine", "a"])
+    assert together["a"] == looks(["a"])["a"] != together["mine"]
     assert looks(["mine", "rs"])["rs"] == LOOKS["rs"]
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_list_like
 
 from titan_repro.analysis.costs import Costs, find_costs, read_costs
 from titan_repro.analysis.replay import Replay
@@ -47,7 +48,7 @@ class OwnClock:
     def caption(self, runs: pd.DataFrame) -> str:
         """Name the processors on which the runs were made."""
         told = runs["processors"] if "processors" in runs else pd.Series(dtype=object)
-        names = sorted({str(name) for names in told if isinstance(names, list) for name in names})
+        names = sorted({str(name) for names in told if is_list_like(names) for name in names})
         where = ", ".join(names) or "a processor that the runs do not name"
         return f"measured by each run itself on {where}"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from titan_repro.analysis.costs import PURPOSES, WAYS, Costs, load_costs, paper_numbers
 from titan_repro.figures.costs_table import NONE, costs_tables, digits, latency, latency_ways
+from titan_repro.figures.pictures import logarithmic
 from titan_repro.figures.style import colour, pyplot
 from titan_repro.figures.table import Table
 
@@ -143,7 +144,7 @@ def _latencies(axes: Any, records: Sequence[Costs]) -> None:
         axes.plot(centre, arriving, "o", color=hue, markersize=5, label=_way(way))
         axes.plot(centre, bulk, "o", color=hue, markersize=5, markerfacecolor="none")
         axes.plot(centre, there, "D", color=hue, markersize=3.5, alpha=0.5)
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.set_ylabel("ms a sample")
     axes.legend(
         fontsize=7,

@@ -29,7 +29,10 @@ FEW_POINTS = 12
 """Curves of no more points get a mark at each."""
 
 MANY = 6
-"""More lines than this get a paler range and a legend of two columns."""
+"""More lines than this get a paler range and a legend below them."""
+
+LONG = 20
+"""Characters of a label of which three do not fit beside each other."""
 
 COLUMNS = 2
 
@@ -82,13 +85,11 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
         panel.xaxis.set_major_formatter("{x:,.0f}")
         panel.set_xlim(0, max(1, curves["round"].max()))
         several = curves["seed"].nunique() > 1
-        panel.legend(
-            title="mean and range over seeds" if several else None,
-            alignment="left",
-            fontsize=7.5,
-            title_fontsize=7.5,
-            ncols=2 if curves["label"].nunique() > MANY else 1,
-        )
+        legend: dict[str, Any] = {"title": "mean and range over seeds"} if several else {}
+        if curves["label"].nunique() > MANY:  # they leave no free place
+            legend |= {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
+            legend["ncols"] = 2 if curves["label"].str.len().max() > LONG else 3
+        panel.legend(alignment="left", fontsize=7.5, title_fontsize=7.5, **legend)
 
 
 def _curves(axes: Any, curves: pd.DataFrame) -> None:

@@ -17,7 +17,7 @@ from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
 from titan_repro.boards.cost_model import Board
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.costs_table import digits
-from titan_repro.figures.pictures import rows_of_two
+from titan_repro.figures.pictures import logarithmic, rows_of_two
 from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
 from titan_repro.figures.style import colour
 from titan_repro.figures.table import Table
@@ -169,7 +169,7 @@ def _latency(axes: Any, one: BlockSweep, board: str) -> None:
             style = marks[1:]
             label = f"cis on everything, {words}"
             axes.axhline(getattr(one.cis, clock), color=colour("cis"), linestyle=style, label=label)
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.set_ylabel("ms a sample")
     _blocks_axis(axes, blocks)
     first = blocks[0]
@@ -197,4 +197,4 @@ def _accuracy(axes: Any, one: BlockSweep) -> None:
 def _blocks_axis(axes: Any, blocks: Sequence[int]) -> None:
     axes.set_xlabel("blocks that make the filter's features")
     axes.set_xticks(list(blocks))
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))

@@ -221,6 +221,7 @@ def _time(axes: Any, one: BudgetSweep, board: str) -> None:
     axes.axhline(0, color=colour("rs"), linestyle="dashed", linewidth=1, label="rs")
     if axes.get_ylim()[0] < LOG_BELOW:
         axes.set_yscale("symlog", linthresh=100)
+        axes.set_ylim(bottom=2 * axes.get_ylim()[0])
     axes.set_ylabel("time saved until rs's accuracy, %")
     axes.set_xlabel("candidates of a round")
     axes.set_title(f"{RANGE} that got there", fontsize="small")

@@ -32,6 +32,16 @@ def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, 
     return figure, [axes for row in rows for axes in row.subplots(1, 2)]
 
 
+def logarithmic(axes: Any) -> None:
+    """Make the y axis logarithmic, with numbers as people write them at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def save(figure: Any, path: Path) -> None:
     """Write the figure in the format of the file's ending, and close it.
 

@@ -32,7 +32,7 @@ LOOKS: Mapping[str, Look] = {
     "titan": Look("#c0392b", "solid"),
 }
 
-OWN_COLOURS = ("#009e73", "#d55e00", "#0072b2", "#cc79a7", "#b8a100", "#5e3c99", "#1f3b4d")
+OWN_COLOURS = ("#009e73", "#ff5ca8", "#b8a100", "#5e3c99", "#111111")
 OWN_DASHES: tuple[Dashes, ...] = (
     (0, (6, 1.5, 1, 1.5)),
     (0, (2, 1)),
