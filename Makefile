@@ -26,7 +26,7 @@ status=0; for experiment in $(1); do \
 done
 endef
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig8 fig9 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig7 fig8 fig9 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -38,6 +38,7 @@ help:
 	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
 	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
+	@echo "make fig7     training curves of the image models; ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig9     15 to 100 candidates; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 
@@ -92,17 +93,25 @@ campaign: setup
 	$(call sweeps,$(addprefix campaign_,movement images long baselines resnet34 resnet50)); \
 	exit $$status
 
+# A figure is drawn from the runs of its experiments, which its module names.
+FIGURES := fig6 fig7 fig8 fig9
+$(FIGURES): fig%: setup runs-fig%
+	$(BIN)/titan-report figure $@ $(RUNS)
+
 # What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
-fig6: setup
+.PHONY: runs-fig6 runs-fig7 runs-fig8 runs-fig9
+runs-fig6: setup
 	$(BIN)/titan-run experiment=fig6 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=speech_spectrograms model=resnet34 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=dsads model=mlp paths.runs=$(RUNS)
-	$(BIN)/python scripts/fig6.py $(RUNS)
 
-fig8 fig9: setup
-	$(BIN)/titan-run $(LAUNCHER) experiment=$@ model=$(MODEL) seed=$(SEEDS) rounds=$(ROUNDS) \
+runs-fig7: setup
+	$(BIN)/titan-run $(LAUNCHER) experiment=table1_images seed=$(SEEDS) rounds=$(ROUNDS) \
 		paths.runs=$(RUNS)
-	$(BIN)/python scripts/$@.py $(RUNS)
+
+runs-fig8 runs-fig9: runs-fig%: setup
+	$(BIN)/titan-run $(LAUNCHER) experiment=fig$* model=$(MODEL) seed=$(SEEDS) rounds=$(ROUNDS) \
+		paths.runs=$(RUNS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

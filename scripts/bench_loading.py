@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from titan_repro.analysis.comparison import markdown
 from titan_repro.cli.catalogue import make_loader, task_names
 from titan_repro.config import PathsConfig
 from titan_repro.errors import DataError
+from titan_repro.figures.table import Table
 
 
 def load(name: str, cache: Path) -> dict[str, float]:
@@ -52,7 +52,7 @@ def in_process(name: str, cache: Path) -> dict[str, float]:
 def main() -> None:
     """Print a table, a row a task."""
     header = ("task", "train / test", "first load, s", "cached, s", "peak first / cached, MB")
-    rows = [(*header, "inputs, MB")]
+    rows = []
     for name in sys.argv[1:] or task_names():
         try:
             make_loader(name).locate(Path(PathsConfig().data))
@@ -76,8 +76,8 @@ def main() -> None:
             )
         )
         imports = first["imports"]
-    print(markdown(rows))
-    print(f"\nPeak memory is the whole process's; {imports:.0f} MB of it are there after imports.")
+    note = f"Peak memory is the whole process's; {imports:.0f} MB of it are there after imports."
+    print(Table("What loading costs", (*header, "inputs, MB"), rows, (note,)).markdown())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Figure 6: time, latency, memory and power of selection, measured here and modelled.
+"""Figure 6: costs of selection, of every measurement of experiment=fig6 below RUNS.
 
-    python scripts/fig6.py RUNS [--figure results/fig6.png]
-
-Draws every measurement of `titan-run experiment=fig6` below RUNS and prints the tables.
+python scripts/fig6.py RUNS [--figure results/fig6.png]
 """
 
-from titan_repro.figures.fig6 import figure6
-from titan_repro.figures.script import figure_script
+import sys
+
+from titan_repro.cli.report import main
 
 if __name__ == "__main__":
-    figure_script("fig6", __doc__ or "", figure6)
+    main(["figure", "fig6", *sys.argv[1:]])

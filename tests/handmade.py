@@ -21,6 +21,7 @@ def runs_of(*runs: dict) -> Runs:
             "rounds": 100,
             "seconds_per_round": 0.01,
             "detail": "",
+            "choices": {},
             "task": "digits",
             "model": "small_cnn",
             "stream": "clean",
@@ -35,7 +36,7 @@ def runs_of(*runs: dict) -> Runs:
             {**run, "round": at, "accuracy": accuracy, "loss": 1.0, "train_seconds": seconds}
             for at, accuracy, seconds in curve
         ]
-    return Runs(pd.DataFrame(summaries), pd.DataFrame(curves))
+    return Runs(pd.DataFrame(summaries), pd.DataFrame(curves), {})
 
 
 def run(selector, seed, *curve, **more):

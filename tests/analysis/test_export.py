@@ -4,17 +4,20 @@ import json
 import shutil
 import signal
 from dataclasses import fields
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from titan_repro.analysis.comparison import comparison_report
+from titan_repro.analysis.clocks import choose_clock
 from titan_repro.analysis.export import export_runs
 from titan_repro.analysis.load import load_runs
-from titan_repro.cli.report import _count_rounds, _device
+from titan_repro.cli.report import _count_rounds, _device, replay_on
 from titan_repro.errors import RunFolderError
+from titan_repro.figures.comparison import comparison_tables
 from titan_repro.figures.replay import replay_report
+from titan_repro.figures.table import render
 from titan_repro.figures.table1 import table1
 from titan_repro.records.collect import collect
 from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS, SUMMARY
@@ -24,6 +27,11 @@ from titan_repro.runs import run as run_module
 from titan_repro.runs.run import InterruptedRun, run
 
 FILES = (RUNS, *PARTS, "README.md")
+
+
+def compared(runs):
+    """Return what titan-report compare prints."""
+    return render(comparison_tables(runs, choose_clock("measured", Path(), runs, replay_on)))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,7 @@ def runs(configure, kept, monkeypatch):
                 run(configure(*tiny, f"selector={selector}", f"seed={seed}", "rounds=12", noise))
         run(configure(*tiny, "selector=titan", "learning_rate=1e6", "rounds=30"))
         with pytest.raises(InterruptedRun):
-            run(configure(*tiny, "selector=ce", "rounds=12"), observers=[StopAfter(10)])
+            run(configure(*tiny, "selector=ce", "rounds=12"), callbacks=[StopAfter(10)])
     return kept
 
 
@@ -56,8 +64,8 @@ class StopAfter:
     def begin(self, folder, start, rounds):
         pass
 
-    def round(self, result):
-        if result.t + 1 == self.rounds:
+    def round(self, record):
+        if record.round + 1 == self.rounds:
             signal.raise_signal(signal.SIGINT)
 
     def evaluation(self, rounds_done, evaluation):
@@ -76,16 +84,14 @@ def test_every_report_says_the_same_of_an_export(runs, tmp_path):
     exported = export_runs(runs, tmp_path / "data")
     assert (exported.runs, exported.kept, exported.left_out, exported.damaged) == (6, 0, (), ())
     folders, export = load_runs(runs), load_runs(tmp_path / "data")
-    assert comparison_report(export) == comparison_report(folders)
+    assert compared(export) == compared(folders)
     assert table1(export) == table1(folders)
     for device in ("device=host", "device=jetson_nano"):
         there, here = (
             replay_report(each, _device([device]), _count_rounds) for each in (export, folders)
         )
         assert there == here
-    assert comparison_report(load_runs(tmp_path / "data", 8)) == comparison_report(
-        load_runs(runs, 8)
-    )
+    assert compared(load_runs(tmp_path / "data", 8)) == compared(load_runs(runs, 8))
 
 
 def test_an_export_gives_back_what_it_keeps(runs, tmp_path):

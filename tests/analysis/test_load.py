@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from tasks.speech_files import write_folder
-from titan_repro.analysis.comparison import comparison_report
 from titan_repro.analysis.load import at_rounds, load_runs
 from titan_repro.errors import RunFolderError
+from titan_repro.figures.titles import setting_title
 from titan_repro.runs import run as run_module
 from titan_repro.runs.run import InterruptedRun, run
 
@@ -139,7 +139,7 @@ def test_runs_count_after_the_rounds_that_most_have(lengths):
     assert runs.longer == 1
     [short] = runs.left_out
     assert (short.rounds, short.status) == (4, "finished")
-    assert "8 rounds" in comparison_report(runs)
+    assert "8 rounds" in setting_title(runs.summaries)
     further, left_out = runs.remarks()
     assert further.startswith("1 of the runs go on further")
     assert "(finished, 4 rounds)" in left_out
@@ -180,7 +180,7 @@ def test_an_interrupted_run_counts_where_it_was_measured(lengths, configure):
     folder = lengths(4)
     longer = configure("evaluate_every=2", "evaluation_samples=20", "selector=rs", "rounds=30")
     with pytest.raises(InterruptedRun):
-        run(longer, observers=[StopAfter(6)])
+        run(longer, callbacks=[StopAfter(6)])
     runs = load_runs(folder)
     [row] = runs.summaries.to_dict("records")
     assert (row["status"], row["rounds"]) == ("finished", 4)
@@ -189,7 +189,7 @@ def test_an_interrupted_run_counts_where_it_was_measured(lengths, configure):
 
 
 class StopAfter:
-    """An observer that asks to stop after a number of rounds in all."""
+    """A callback that asks to stop after a number of rounds in all."""
 
     def __init__(self, rounds):
         self.rounds = rounds
@@ -197,8 +197,8 @@ class StopAfter:
     def begin(self, folder, start, rounds):
         pass
 
-    def round(self, result):
-        if result.t + 1 == self.rounds:
+    def round(self, record):
+        if record.round + 1 == self.rounds:
             signal.raise_signal(signal.SIGINT)
 
     def evaluation(self, rounds_done, evaluation):

@@ -18,8 +18,8 @@ from titan_repro.boards.cost_model import (
     synchronisation_work,
 )
 from titan_repro.boards.round_work import RoundCounter, RoundSize
-from titan_repro.cli.report import _count_rounds, _device, main
-from titan_repro.figures.replay import _table, replay_report
+from titan_repro.cli.report import _count_rounds, _device, main, replay_on
+from titan_repro.figures.replay import _rows, replay_tables
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.records.folder import RunFolder
 from titan_repro.runs.build import build_network, build_selector
@@ -221,8 +221,8 @@ def test_random_rounds_alone_can_be_replayed_and_tabled(configure, tmp_path):
     assert all(cost.selection_seconds == 0 for cost in costs)
     assert replayed.inline_seconds == pytest.approx(costs[0].train_seconds)
     folder = tmp_path / "runs"
-    table = replay_report(load_runs(folder), _device(SLOW), _count_rounds)
-    assert table.count("| titan ") == 1
+    [table] = replay_tables(load_runs(folder), replay_on(*SLOW))
+    assert [row[1] for row in table.rows] == ["titan"]
 
 
 def as_recorded(selector: str, rates: list[float], seed: int = 0) -> tuple[dict, pd.DataFrame]:
@@ -238,9 +238,7 @@ def cells(*runs: tuple[dict, pd.DataFrame]) -> dict[str, list[str]]:
     curves = pd.concat([curve for _, curve in runs])
     seconds = np.arange(len(runs[0][1]), dtype=float)
     one = Replayed(1.0, None, seconds, 2 * seconds, 3e6)
-    lines = _table(group, curves, dict.fromkeys(group["run_id"], one)).splitlines()[2:]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    return {row[0]: row for row in rows}
+    return {row[0]: row for row in _rows(group, curves, dict.fromkeys(group["run_id"], one))}
 
 
 def test_time_and_energy_until_random_selections_accuracy():
@@ -250,7 +248,7 @@ def test_time_and_energy_until_random_selections_accuracy():
         as_recorded("rs", [0.1, 0.3, 0.5, 0.5]),
     )
     assert list(rows) == ["rs-0", "ll-0", "titan-0"]
-    assert rows["rs-0"][3:] == ["1000.00", "-", "2", "4", "2.00", "3.0"]
+    assert rows["rs-0"][3:] == ["1000.00", "no pipeline", "2", "4", "2.00", "3.0"]
     assert rows["titan-0"][5:7] == ["2", "4"]
     assert rows["ll-0"][5:7] == ["> 3", "> 6"]  # never there: censored, not replaced
 
@@ -262,17 +260,25 @@ def test_a_run_is_held_against_random_selection_of_its_own_seed():
         as_recorded("titan", [0.1, 0.5, 0.5, 0.5], seed=2),
     )
     assert rows["titan-1"][5] == "1"
-    assert rows["titan-2"][5:7] == ["-", "-"]
+    assert rows["titan-2"][5:7] == ["no rs of that seed"] * 2
+
+
+def test_a_target_that_was_met_before_the_first_round_is_none():
+    rows = cells(
+        as_recorded("rs", [0.4, 0.5, 0.3]),
+        as_recorded("titan", [0.4, 0.5, 0.6]),
+    )
+    assert rows["titan-0"][5:7] == ["rs ended no better than it began"] * 2
 
 
 def test_reports_say_whether_the_clock_is_modelled(runs):
     loaded: Runs = load_runs(runs)
-    nano = replay_report(loaded, _device(NANO), _count_rounds)
-    host = replay_report(loaded, _device(["device=host"]), _count_rounds)
-    assert nano.startswith("Device jetson_nano: modelled.")
-    assert "not measured" not in nano
-    assert host.startswith("Device host: measured when the runs were made.")
-    assert host.count("not measured") == 6  # energy and power of three runs
+    [nano] = replay_tables(loaded, replay_on(*NANO))
+    [host] = replay_tables(loaded, replay_on("device=host"))
+    assert nano.title.endswith("on jetson_nano, modelled")
+    assert "not measured" not in nano.markdown()
+    assert host.title.endswith("on host, measured when the runs were made")
+    assert host.csv().count("not measured") == 6  # energy and power of three runs
 
 
 def test_both_ways_of_naming_the_device(runs, capsys):

@@ -2,12 +2,14 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from commands import TINY, call
 from PIL import Image
 
 from titan_repro.cli import report
+from titan_repro.figures.figure import find, is_picture, names
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,71 @@ def test_compare_prints_a_table_a_setting_and_draws_a_figure(runs, tmp_path, cap
 def test_table1(runs, capsys):
     status, out, err = told(capsys, "table1", runs)
     assert (status, err) == (0, "")
-    assert "Time to RS's final accuracy" in out
-    assert "| digits, learning_rate 0.1 " in out
+    assert "digits, small_cnn, stream clean, 12 rounds, learning_rate 0.1; data: digits" in out
+    assert "| titan " in out
+    assert "| ocs " in out
+    assert "no run" in out
+    assert "; time: measured by each run itself on " in out
+
+
+@pytest.mark.parametrize("command", ["compare", "table1"])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("html", "<table>"), ("latex", "\\begin{table}"), ("csv", "# digits"), ("markdown", "digits")],
+)
+def test_every_format(runs, capsys, command, name, start):
+    status, out, err = told(capsys, command, runs, "--format", name)
+    assert (status, err) == (0, "")
+    assert out.startswith(start)
+    assert "titan" in out
+
+
+def test_beside_tables_for_programs_the_figure_is_named_on_stderr(runs, tmp_path, capsys):
+    picture = tmp_path / "c.png"
+    _, out, err = told(capsys, "compare", runs, "--format", "csv", "--figure", picture)
+    assert str(picture) not in out
+    assert err == f"\nFigure: {picture}\n"
+
+
+def test_a_modelled_clock_is_named_and_times_every_selector(runs, capsys):
+    status, out, err = told(capsys, "compare", runs, "--clock", "jetson_nano")
+    assert (status, err) == (0, "")
+    assert out.count("time: modelled on jetson_nano") == 2
+    assert "no time" not in out
+
+
+def test_another_clock_is_one_line(runs, capsys):
+    status, out, err = told(capsys, "table1", runs, "--clock", "watch")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("titan-report: --clock: found watch; allowed: measured, a costs.json")
+
+
+def test_a_figure_by_name(runs, tmp_path, capsys):
+    status, out, _ = told(capsys, "figure", "fig7", runs, "--figure", tmp_path / "fig7.png")
+    assert status == 0
+    assert "| titan " in out
+    assert out.endswith(f"\n\nFigure: {tmp_path / 'fig7.png'}\n")
+    status, out, _ = told(capsys, "figure", "table1", runs)
+    assert (status, "Figure:" in out) == (0, False)
+
+
+@pytest.mark.parametrize("name", ["fig99", "figure", "table", "os", "titan_repro"])
+def test_another_figure_is_one_line(runs, capsys, name):
+    status, out, err = told(capsys, "figure", name, runs)
+    assert (status, out) == (2, "")
+    allowed = "fig6, fig7, fig8, fig9, table1"
+    assert err == f"titan-report: NAME: found {name}; allowed: {allowed}\n"
+
+
+def test_every_figure_is_whole(capsys):
+    for name in names():
+        figure = find(name)
+        assert all(Path("conf", "experiment", f"{e}.yaml").is_file() for e in figure.EXPERIMENTS)
+        assert figure.EXPERIMENTS
+        assert callable(figure.load)
+        assert callable(figure.tables)
+        assert is_picture(figure) == hasattr(figure, "panels")
+        assert Path("scripts", f"{name}.py").is_file()
 
 
 @pytest.mark.parametrize("command", ["compare", "table1"])

@@ -10,9 +10,11 @@ from PIL import Image
 
 from handmade import costs, write_costs
 from titan_repro.analysis.costs import load_costs
+from titan_repro.cli.report import main
 from titan_repro.errors import RunFolderError
-from titan_repro.figures.fig6 import figure6
-from titan_repro.figures.script import figure_script
+from titan_repro.figures import fig6
+from titan_repro.figures.figure import draw_to
+from titan_repro.figures.table import render
 
 NOTHING_HIDDEN = {"rounds__measured__hidden_percent": None}
 
@@ -29,8 +31,9 @@ def drawn(monkeypatch):
     )
 
     def draw(runs, path):
-        text = figure6(runs, path)
-        return saved[-1], text
+        data = fig6.load(runs, None)
+        draw_to(fig6, data, path)
+        return saved[-1], render(fig6.tables(data))
 
     return draw
 
@@ -75,7 +78,7 @@ def test_what_is_drawn_is_what_is_in_the_records(drawn, tmp_path):
     labels = [label.get_text() for label in axes["rounds"].get_xticklabels()]
     assert labels == ["alexnet\n40.0 ms", "squeezenet\n20.0 ms"]
     assert texts(axes["rounds"]) == [
-        "hidden: -\nmodelled: 75 %",
+        "hidden: none\nmodelled: 75 %",
         "hidden: 90 %\nmodelled: 75 %",
     ]
     lines = [line.get_ydata() for line in axes["latency"].lines]
@@ -146,7 +149,7 @@ def test_memory_that_was_not_measured_is_left_out(drawn, tmp_path):
     unknown = costs("mobilenet", memory__measured__rs__together_mb="not measured")
     figure, text = drawn(write_costs(tmp_path / "runs", unknown), tmp_path / "fig6.png")
     assert np.isnan(bars(panels(figure)["extra"])["measured"]).all()
-    assert cells(text, "Memory of pipelined")["mobilenet", "-"][3:] == ["-", "420", "700"]
+    assert cells(text, "Memory of pipelined")["mobilenet", "none"][3:] == ["none", "420", "700"]
 
 
 def test_two_measurements_of_a_model_are_told_apart_and_a_copy_counts_once(tmp_path):
@@ -187,7 +190,7 @@ def test_a_record_without_a_number_is_damaged(tmp_path, path, missing):
 
 def told(capsys, *arguments):
     with pytest.raises(SystemExit) as end:
-        figure_script("fig6", "Figure 6", figure6, [str(argument) for argument in arguments])
+        main(["figure", "fig6", *map(str, arguments)])
     out, err = capsys.readouterr()
     return end.value.code, out, err
 
@@ -208,7 +211,7 @@ def test_nothing_to_draw_is_one_line(tmp_path, capsys, prepare, says):
         path.write_text(json.dumps(costs("mlp"))[:-5])
     status, out, err = told(capsys, runs, "--figure", tmp_path / "fig6.png")
     assert (status, out) == (2, "")
-    assert err.startswith(f"fig6: {runs}")
+    assert err.startswith(f"titan-report: {runs}")
     assert says in err
     assert err.count("\n") == 1
     assert not (tmp_path / "fig6.png").exists()
@@ -220,11 +223,11 @@ def test_another_kind_of_picture_is_refused_before_anything_is_read(tmp_path, ca
     assert "allowed endings: .png, .pdf, .svg" in err
 
 
-def test_the_script_prints_the_tables_and_where_the_picture_is(tmp_path, capsys, monkeypatch):
+def test_the_command_prints_the_tables_and_where_the_picture_is(tmp_path, capsys, monkeypatch):
     runs = write_costs(tmp_path / "runs", costs("mlp"))
     monkeypatch.chdir(tmp_path)
-    figure_script("fig6", "Figure 6", figure6, [str(runs)])
+    main(["figure", "fig6", str(runs)])
     out = capsys.readouterr().out
-    assert out.startswith("Time of a round, ms\n")
+    assert out.startswith("Time of a round, ms; measured on a machine that is not named")
     assert out.endswith("\nFigure: results/fig6.png\n")
     assert (tmp_path / "results" / "fig6.png").exists()

@@ -12,13 +12,14 @@ import yaml
 from matplotlib.figure import Figure
 
 from titan_repro.analysis.load import load_runs
+from titan_repro.analysis.spread import Spread
 from titan_repro.analysis.sweeps import find_sweeps
-from titan_repro.cli.report import replay_on
+from titan_repro.cli.report import main, replay_on
 from titan_repro.errors import ConfigurationError, RunFolderError
-from titan_repro.figures.fig8 import figure8
-from titan_repro.figures.fig9 import figure9
-from titan_repro.figures.script import figure_script
-from titan_repro.figures.spreads import Spread, spread_cells
+from titan_repro.figures import fig8, fig9
+from titan_repro.figures.figure import draw_to
+from titan_repro.figures.spreads import spread_cells
+from titan_repro.figures.table import render
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.recorded import FolderRun
 from titan_repro.runs.run import run
@@ -69,6 +70,13 @@ def axes(monkeypatch):
     return saved
 
 
+def drawn(figure, runs, path, nano):
+    """Draw a figure of runs and return its tables."""
+    data = figure.load(runs, lambda override: nano)
+    draw_to(figure, data, path)
+    return render(figure.tables(data))
+
+
 def summaries(folder, **wanted):
     """Return summaries of all runs with these choices, by seed."""
     found = {}
@@ -96,7 +104,7 @@ def lines(axes):
 
 
 def test_figure_8_draws_latency_and_accuracy_by_blocks(runs, axes, nano, tmp_path):
-    text = figure8(runs, tmp_path / "fig8.png", nano)
+    text = drawn(fig8, runs, tmp_path / "fig8.png", nano)
     assert (tmp_path / "fig8.png").stat().st_size > 10_000
     latency, final = map(lines, axes)
     by_blocks = {n: summaries(runs, selector="titan", blocks=n, budget=30) for n in (1, 3)}
@@ -124,7 +132,7 @@ def test_figure_8_draws_latency_and_accuracy_by_blocks(runs, axes, nano, tmp_pat
 
 def test_figure_8_names_the_papers_speed_up(runs, axes, nano, tmp_path):
     copied = copy_as(runs, tmp_path / "copied", model="squeezenet")
-    text = figure8(copied, tmp_path / "fig8.png", nano)
+    text = drawn(fig8, copied, tmp_path / "fig8.png", nano)
     assert axes[0].get_title().endswith(", paper 6.50 x")
     [row] = [line for line in text.splitlines() if line.startswith("| 1 ")]
     assert "| 6.50 " in row
@@ -139,7 +147,7 @@ def copy_as(runs, target, **changes):
 
 
 def test_figure_9_draws_accuracy_and_time_saved_by_candidates(runs, axes, nano, tmp_path):
-    text = figure9(runs, tmp_path / "fig9.png", nano)
+    text = drawn(fig9, runs, tmp_path / "fig9.png", nano)
     assert (tmp_path / "fig9.png").stat().st_size > 10_000
     final, saved = map(lines, axes)
     by_budget = {n: summaries(runs, selector="titan", blocks=1, budget=n) for n in (15, 30)}
@@ -196,7 +204,7 @@ def test_figure_9_marks_adaptive_budgets_at_their_mean(runs, axes, nano, tmp_pat
     for seed in SEEDS:
         adapt(copied, seed, "always")
         adapt(copied, seed, "square_wave")
-    text = figure9(copied, tmp_path / "fig9.png", nano)
+    text = drawn(fig9, copied, tmp_path / "fig9.png", nano)
     final = lines(axes[0])
     expected = accuracy(summaries(runs, selector="titan", blocks=1, budget=30))
     for name in ("adaptive, always", "adaptive, square_wave"):
@@ -228,28 +236,22 @@ def test_without_c_is_or_random_selection_the_rest_is_drawn(runs, axes, nano, tm
     copied = copy_as(runs, tmp_path / "copied")
     for name in ("cis", "rs"):
         shutil.rmtree(copied / "digits" / "small_cnn" / name)
-    text = figure8(copied, tmp_path / "fig8.png", nano)
+    text = drawn(fig8, copied, tmp_path / "fig8.png", nano)
     assert list(lines(axes[1])) == ["titan"]
     assert axes[0].get_title() == ""
     assert text.count("\n| ") == 1 + 2
-    text = figure9(copied, tmp_path / "fig9.png", nano)
+    text = drawn(fig9, copied, tmp_path / "fig9.png", nano)
     assert np.isnan(lines(axes[1])["titan, measured, in sequence"][1]).all()
 
 
 @pytest.mark.parametrize("number", [8, 9])
-def test_nothing_to_draw_is_one_line(tmp_path, capsys, nano, number):
-    report = {8: figure8, 9: figure9}[number]
+def test_nothing_to_draw_is_one_line(tmp_path, capsys, number):
     (tmp_path / "runs").mkdir()
     with pytest.raises(SystemExit) as end:
-        figure_script(
-            f"fig{number}",
-            "A figure",
-            lambda runs, path: report(runs, path, nano),
-            [str(tmp_path / "runs"), "--figure", str(tmp_path / "figure.png")],
-        )
+        main(["figure", f"fig{number}", str(tmp_path / "runs")])
     out, err = capsys.readouterr()
     assert (end.value.code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"fig{number}: {tmp_path / 'runs'}: found no finished runs")
+    assert err.startswith(f"titan-report: {tmp_path / 'runs'}: found no finished runs")
 
 
 def test_runs_that_do_not_differ_are_no_sweep(runs, tmp_path, nano):
@@ -257,16 +259,16 @@ def test_runs_that_do_not_differ_are_no_sweep(runs, tmp_path, nano):
     shutil.copytree(runs / "digits" / "small_cnn" / "rs", lone / "rs")
     says = r"lone: found no finished runs of titan that differ in blocks; titan-run experiment=fig8"
     with pytest.raises(RunFolderError, match=says):
-        figure8(lone, tmp_path / "fig8.png", nano)
+        drawn(fig8, lone, tmp_path / "fig8.png", nano)
 
 
 def test_a_measured_device_models_no_latency(runs, tmp_path):
     with pytest.raises(ConfigurationError, match="device: found host; allowed: a modelled device"):
-        figure8(runs, tmp_path / "fig8.png", replay_on("device=host"))
+        drawn(fig8, runs, tmp_path / "fig8.png", replay_on("device=host"))
 
 
 def test_spreads():
     assert Spread.of([1.0, math.nan, None, 4.0]) == Spread(2.5, 1.0, 4.0, 2)
     assert spread_cells(Spread.of([1.0, 4.0])) == ["2.50", "1.00 to 4.00", "2"]
-    assert spread_cells(Spread.of([3.0])) == ["3.00", "-", "1"]
-    assert spread_cells(Spread.of([])) == ["-", "-", "0"]
+    assert spread_cells(Spread.of([3.0])) == ["3.00", "one seed", "1"]
+    assert spread_cells(Spread.of([])) == ["none", "", "0"]

@@ -1,36 +1,92 @@
-"""Table 1 from runs written down by hand."""
+"""Table 1 from runs written down by hand, the paper's numbers beside them."""
 
 from handmade import run, runs_of
-from titan_repro.figures.table1 import SELECTORS, table1
+from titan_repro.analysis.clocks import OwnClock
+from titan_repro.figures.table1 import tables
 
 
-def cells(line):
-    return [cell.strip() for cell in line.split("|")[1:-1]]
+def made(*runs):
+    return tables((runs_of(*runs), lambda group: OwnClock()))
 
 
-def test_times_and_accuracies_a_setting():
-    runs = runs_of(
-        run("rs", 0, (0, 0.1, 0.0), (50, 0.4, 1.0), (100, 0.5, 2.0)),
-        run("rs", 1, (0, 0.1, 0.0), (50, 0.4, 1.0), (100, 0.5, 2.0)),
+def columns(table):
+    """Return every row's cells by the name of their column; of equal names the first counts."""
+    return {row[0]: dict(reversed(list(zip(table.header, row, strict=True)))) for row in table.rows}
+
+
+RS = [run("rs", seed, (0, 0.1, 0.0), (50, 0.4, 1.0), (100, 0.5, 2.0)) for seed in (0, 1)]
+
+
+def test_the_papers_selectors_first_then_all_others_and_what_was_not_run_is_said():
+    [table] = made(
+        *RS,
         run("titan", 0, (0, 0.1, 0.0), (50, 0.5, 1.5), (100, 0.9, 3.0)),
         run("titan", 1, (0, 0.1, 0.0), (50, 0.2, 1.5), (100, 0.4, 3.0)),
-        run("hl", 0, (0, 0.1, 0.0), (100, 0.2, 1.0), seconds_per_round=0.03),
+        run("hl", 0, (0, 0.1, 0.0), (100, 0.2, 6.0)),
         run("ce", 0, (0, 0.1, 0.0), status="diverged"),
-        run("titan", 0, (0, 0.1, 0.0), (50, 0.5, 1.0), label="titan filter.budget=20"),
-        run("is", 0, (0, 0.1, 0.0), (9, 0.3, 1.0), setting="s2", rounds=9, detail=", batch_size 5"),
+        run("mine", 0, (0, 0.1, 0.0), (50, 0.5, 1.0)),
+        run("cis", 0, (0, 0.1, 0.0), (50, 0.5, 1.0)),
     )
-    times, accuracies = table1(runs).split("\n\nFinal accuracy")
-    head, _, first, second = times.splitlines()[2:]
-    assert cells(head) == ["task", "model", "rounds", "seeds", *SELECTORS]
-    row = dict(zip(cells(head), cells(first), strict=True))
-    assert row["rs"] == "1.00"
-    assert row["titan"] == "0.75 (1 of 2)"
-    assert row["hl"] == "> 3.00"
-    assert row["ce"] == "> 1.00"
-    assert row["ocs"] == "-"
-    assert (row["rounds"], row["seeds"]) == ("100", "2")
-    alone = dict(zip(cells(head), cells(second), strict=True))
-    assert alone["task"] == "digits, batch_size 5"
-    assert alone["is"] == "-"  # no random selection to be compared with
-    values = dict(zip(cells(head), cells(accuracies.splitlines()[4]), strict=True))
-    assert (values["rs"], values["titan"], values["ce"]) == ("50.0", "65.0", "diverged")
+    found = columns(table)
+    assert list(found) == ["rs", "is", "ll", "hl", "ce", "ocs", "camel", "titan", "cis", "mine"]
+    assert found["rs"]["time / RS"] == "1.00"
+    assert found["titan"]["time / RS"] == "0.75 (1 of 2)"
+    assert found["titan"]["rounds / RS"] == "0.50 (1 of 2)"
+    assert found["titan"]["accuracy, %"] == "65.0 ± 35.4"
+    assert found["hl"]["time / RS"] == "> 3.00"
+    assert found["ce"]["time / RS"] == found["ce"]["accuracy, %"] == "diverged"
+    assert found["ocs"]["seeds"] == "no run"
+    assert found["mine"]["accuracy, %"] == "50.0"
+    assert "paper" not in " ".join(table.header)
+    assert "No numbers of the paper beside digits, small_cnn: it has none" in table.notes[0]
+
+
+def test_a_setting_without_random_selection_says_so():
+    [_, table] = made(*RS, run("is", 0, (0, 0.1, 0.0), (9, 0.3, 1.0), setting="s2", rounds=9))
+    assert columns(table)["is"]["time / RS"] == "no target"
+    assert table.notes[0] == "Seeds without a target: is (no rs of that seed)."
+
+
+def at(rounds, **more):
+    shared = {"task": "cifar10", "model": "alexnet", "rounds": rounds, **more}
+    return made(
+        run("rs", 0, (0, 0.1, 0.0), (rounds, 0.5, 2.0), **shared),
+        run("cis", 0, (0, 0.1, 0.0), (rounds, 0.5, 2.0), **shared),
+    )[0]
+
+
+def test_the_papers_numbers_at_the_same_round_are_read_off_figure_7():
+    table = at(4000)
+    assert table.header == (
+        *("selector", "seeds", "rounds / RS", "paper, 4,000", "time / RS", "paper, 20,000"),
+        *("accuracy, %", "paper, 4,000"),
+    )
+    found = {row[0]: row for row in table.rows}
+    assert found["rs"][-1] == "43.9"
+    assert found["rs"][3] == "1.00"
+    assert found["cis"][-1] == "49.6"
+    assert float(found["cis"][3]) < 1
+    assert found["titan"][5:] == ("0.70", "", "")  # figure 7 has C-IS in its place
+    assert found["ll"][3] == "never"
+    assert any("read off Figure 7" in note for note in table.notes)
+
+
+def test_at_20000_rounds_accuracies_are_table_1s_own():
+    found = {row[0]: row for row in at(20000).rows}
+    assert found["rs"][-1] == "71.2"
+    assert found["titan"][5:] == ("0.70", "", "74.5")
+    assert found["cis"][-1] == "76.5"  # not in Table 1: read off figure 7
+
+
+def test_noisy_streams_are_held_against_figure_11():
+    table = at(2000, stream="label_noise", model="mobilenet")
+    assert "paper, 20,000" not in table.header
+    assert any("Figure 11b" in note for note in table.notes)
+    none = at(2000, stream="drift", model="mobilenet")
+    assert "paper, 2,000" not in none.header
+
+
+def test_another_data_set_is_not_held_against_the_papers():
+    table = at(20000, task="dsads", model="mlp")
+    assert "paper" not in " ".join(table.header)
+    assert "the paper trained mlp on harbox" in table.notes[0]

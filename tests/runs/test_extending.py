@@ -35,8 +35,8 @@ class After:
     def begin(self, folder, start, rounds):
         pass
 
-    def round(self, result):
-        if result.t + 1 == self.rounds:
+    def round(self, record):
+        if record.round + 1 == self.rounds:
             self.action()
 
     def evaluation(self, rounds_done, evaluation):
@@ -145,7 +145,7 @@ def test_crashed_while_it_was_extended_a_run_goes_on(configure, at_once, checkpo
     longer = configure(*SHORT, *REMEMBERING, "rounds=45", f"checkpoint_seconds={checkpoints}")
     for after in (13, 20, 41):
         with pytest.raises(ZeroDivisionError):
-            run(longer, observers=[After(after, crash)])
+            run(longer, callbacks=[After(after, crash)])
     assert_as_at_once(run(longer), at_once(*SHORT, *REMEMBERING, "rounds=45"))
 
 
@@ -163,7 +163,7 @@ def test_stopped_while_it_was_extended_a_run_goes_on(configure, at_once):
     run(configure(*SHORT, *REMEMBERING, "rounds=12"))
     longer = configure(*SHORT, *REMEMBERING, "rounds=24")
     with pytest.raises(InterruptedRun) as caught:
-        run(longer, observers=[After(18, lambda: signal.raise_signal(signal.SIGINT))])
+        run(longer, callbacks=[After(18, lambda: signal.raise_signal(signal.SIGINT))])
     assert caught.value.outcome.summary["status"] == "interrupted"
     assert list(milestones(caught.value.outcome)) == [12]
     assert_as_at_once(run(longer), at_once(*SHORT, *REMEMBERING, "rounds=24"))
@@ -185,7 +185,7 @@ def test_the_end_of_the_shorter_run_leaves_the_curve_and_stays_a_milestone(confi
 def test_milestones_outlive_a_kill_before_the_next_checkpoint(configure):
     config = configure(*SHORT, "selector=rs", "rounds=24", "checkpoint_seconds=1000")
     with pytest.raises(ZeroDivisionError):
-        run(config, observers=[After(12, crash)])
+        run(config, callbacks=[After(12, crash)])
     [path] = Path(config.paths.runs).rglob("summary.json")
     summary = RunFolder(path.parent).summary()
     assert (summary["status"], summary["rounds_done"]) == ("interrupted", 10)
@@ -227,7 +227,7 @@ def test_interrupted_further_on_than_asked_it_stays_unfinished(configure, at_onc
     run(configure(*SHORT, *REMEMBERING, "rounds=12"))
     longer = configure(*SHORT, *REMEMBERING, "rounds=24")
     with pytest.raises(ZeroDivisionError):
-        run(longer, observers=[After(18, crash)])
+        run(longer, callbacks=[After(18, crash)])
     for rounds in (12, 15):
         asked = run(configure(*SHORT, *REMEMBERING, f"rounds={rounds}"))
         assert asked.already_there

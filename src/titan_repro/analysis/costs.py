@@ -23,10 +23,12 @@ class Costs:
     """One costs.json.
 
     label: the model's name, with the measurement's id where another one has the same.
+    path: of the file.
     """
 
     label: str
     content: Mapping[str, Any]
+    path: Path
 
     @property
     def model(self) -> str:
@@ -73,6 +75,14 @@ class Costs:
         """Return pipelined Titan's modelled energy a round over random selection's."""
         return self._ratio("joules_per_round")
 
+    def machine(self) -> str:
+        """Name the processor that the measurement was made on, from provenance.json beside it."""
+        told = read_json(self.path.with_name("provenance.json")) or {}
+        machine = told.get("machine", {})
+        if "cpu" not in machine:
+            return "a machine that is not named (no provenance.json beside it)"
+        return f"{machine['cpu']}, {machine.get('cores', '?')} cores"
+
     def paper(self, claim: str) -> float:
         """Return the paper's number for this model, such as that of "fig6c.memory", or NaN."""
         return paper_numbers().get(f"{claim}.{self.model}", math.nan)
@@ -91,18 +101,38 @@ def load_costs(folder: Path) -> list[Costs]:
     """
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: no such folder; allowed: a folder that titan-run wrote to")
-    found = [_read(path) for path in sorted(folder.rglob("costs.json"))]
-    contents = list({content["id"]: content for content in found}.values())  # copies count once
-    if not contents:
+    found = find_costs(folder)
+    if not found:
         raise RunFolderError(
             f"{folder}: found no measurements; titan-run experiment=fig6 with paths.runs makes them"
         )
-    contents.sort(key=lambda content: (_place(content["model"]), content["task"]))
-    models = [content["model"] for content in contents]
+    return found
+
+
+def find_costs(folder: Path) -> list[Costs]:
+    """Read every costs.json below `folder`, if any; raises as `load_costs` does for damage."""
+    paths: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for path in sorted(folder.rglob("costs.json")):
+        content = _read(path)
+        paths.setdefault(content["id"], (path, content))  # copies count once
+    found = sorted(paths.values(), key=lambda each: (_place(each[1]["model"]), each[1]["task"]))
+    models = [content["model"] for _, content in found]
     return [
-        Costs(c["model"] if models.count(c["model"]) == 1 else f"{c['model']} {c['id'][:4]}", c)
-        for c in contents
+        Costs(
+            content["model"]
+            if models.count(content["model"]) == 1
+            else f"{content['model']} {content['id'][:4]}",
+            content,
+            path,
+        )
+        for path, content in found
     ]
+
+
+def read_costs(path: Path) -> Costs:
+    """Read one costs.json; raises RunFolderError naming the file if it is damaged."""
+    content = _read(path)
+    return Costs(content["model"], content, path)
 
 
 @cache

@@ -66,7 +66,8 @@ class Replay:
 
     def _counter(self, config: Config) -> RoundCounter:
         deciding = {
-            "network": config["model"]["network"],
+            "model": config["model"],
+            "gradient": config.get("gradient"),
             "task": [config["task"]["input_shape"], config["task"]["num_classes"]],
             "selector": config["selector"],
             "filter": config["filter"],

@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.comparison import setting_title
 from titan_repro.analysis.load import Runs
+from titan_repro.analysis.spread import Spread
 from titan_repro.errors import RunFolderError
-from titan_repro.figures.spreads import Spread
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,6 @@ class Sweep:
     rs: pd.DataFrame
     cis: pd.DataFrame
     rest: pd.DataFrame
-
-    @property
-    def title(self) -> str:
-        """The setting, and how many seeds there are."""
-        seeds = self.titan["seed"].nunique()
-        return f"{setting_title(self.titan)}; {seeds} seed{'s' if seeds > 1 else ''}"
 
     @property
     def model(self) -> str:

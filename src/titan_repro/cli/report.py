@@ -1,10 +1,11 @@
 """`titan-report`: tables and figures from run folders."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from titan_repro.cli.messages import check_working_folder
 from titan_repro.cli.parsing import OneLineParser
@@ -25,9 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         check_working_folder()
         options.call(options)
+        sys.stdout.flush()
     except UserError as error:
         print(f"titan-report: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read the tables has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,18 +44,23 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="selectors side by side, for every task and model under RUNS"
     )
-    _add_runs(compare)
-    compare.add_argument(
-        "--figure", type=Path, metavar="FILE", help="also draw the accuracy curves (.png .pdf .svg)"
-    )
+    _reads_runs(compare)
+    _prints_tables(compare)
+    _figure_option(compare, "also draw the accuracy curves (.png .pdf .svg)")
     compare.set_defaults(call=_compare)
-    table = commands.add_parser("table1", help="the paper's Table 1, as Markdown")
-    _add_runs(table)
+    table = commands.add_parser("table1", help="the paper's Table 1, its own numbers beside ours")
+    _reads_runs(table)
+    _prints_tables(table)
     table.set_defaults(call=_table1)
+    figure = commands.add_parser("figure", help="a figure of the paper: its tables and a picture")
+    figure.add_argument("name", metavar="NAME", help="such as fig7; a wrong name lists all")
+    figure.add_argument("runs", type=Path, metavar="RUNS", help="folder that titan-run wrote to")
+    _figure_option(figure, "the picture, .png .pdf or .svg (results/NAME.png)")
+    figure.set_defaults(call=_figure)
     again = commands.add_parser(
         "replay", help="time, energy and memory of finished runs on another device"
     )
-    _add_runs(again)
+    _runs_and_rounds(again)
     again.add_argument("--device", metavar="NAME", help="the same as device=NAME")
     again.add_argument(
         "overrides",
@@ -70,32 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _compare(options: argparse.Namespace) -> None:
-    from titan_repro.analysis.comparison import comparison_report
-    from titan_repro.figures.curves import plot_comparison
-    from titan_repro.figures.pictures import check_format
-
-    if options.figure is not None:
-        check_format(options.figure)
-    runs = _load(options)
-    print(comparison_report(runs))
-    if options.figure is not None:
-        plot_comparison(runs, options.figure)
-        print(f"\nFigure: {options.figure}")
-
-
-def _table1(options: argparse.Namespace) -> None:
-    from titan_repro.figures.table1 import table1
-
-    print(table1(_load(options)))
-
-
-def _replay(options: argparse.Namespace) -> None:
-    from titan_repro.figures.replay import replay_report
-
-    named = [] if options.device is None else [f"device={options.device}"]
-    device = _device([*named, *options.overrides])
-    print(replay_report(_load(options), device, _count_rounds))
+def _runs_and_rounds(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "runs", type=Path, metavar="RUNS", help="folder of run folders, or an export of them"
+    )
+    command.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="count runs after N rounds (default: what most runs of a setting have)",
+    )
 
 
 def _load(options: argparse.Namespace) -> "Runs":
@@ -108,16 +102,89 @@ def _load(options: argparse.Namespace) -> "Runs":
     return runs
 
 
-def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "runs", type=Path, metavar="RUNS", help="folder of run folders, or an export of them"
+def _reads_runs(command: argparse.ArgumentParser) -> None:
+    _runs_and_rounds(command)
+    command.add_argument(
+        "--clock",
+        metavar="CLOCK",
+        help="what times rounds: a costs.json of experiment=fig6, a modelled device "
+        "(jetson_nano), or measured (each run's own); by default the only costs.json under RUNS "
+        "of the same task and model, else measured",
     )
-    parser.add_argument(
-        "--rounds",
-        type=int,
-        metavar="N",
-        help="count runs after N rounds (default: what most runs of a setting have)",
+
+
+def _prints_tables(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        choices=("markdown", "html", "latex", "csv"),
+        default="markdown",
+        help="of the tables (%(default)s)",
     )
+
+
+def _figure_option(command: argparse.ArgumentParser, words: str) -> None:
+    command.add_argument("--figure", type=Path, metavar="FILE", help=words)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from titan_repro.analysis.clocks import choose_clock
+    from titan_repro.figures import fig7
+    from titan_repro.figures.comparison import comparison_tables
+    from titan_repro.figures.figure import draw_to, find
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
+
+    if options.figure is not None:
+        check_format(options.figure)
+    runs = _load(options)
+    choose = choose_clock(options.clock, options.runs, runs, replay_on)
+    print(render(comparison_tables(runs, choose), options.format))
+    if options.figure is not None:
+        draw_to(find("fig7"), fig7.Data(runs, choose), options.figure)
+        print(f"\nFigure: {options.figure}", file=_aside(options.format))
+
+
+def _table1(options: argparse.Namespace) -> None:
+    from titan_repro.analysis.clocks import choose_clock
+    from titan_repro.figures import table1
+    from titan_repro.figures.table import render
+
+    runs = _load(options)
+    choose = choose_clock(options.clock, options.runs, runs, replay_on)
+    print(render(table1.tables((runs, choose)), options.format))
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from titan_repro.figures.figure import draw_to, find, is_picture
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
+
+    figure = find(options.name)
+    path = options.figure or Path("results", f"{options.name}.png")
+    if is_picture(figure):
+        check_format(path)
+    elif options.figure is not None:
+        raise ConfigurationError(f"--figure: found {path}; {options.name} has tables alone")
+    data = figure.load(options.runs, replay_on)
+    tables = render(figure.tables(data))
+    if is_picture(figure):
+        draw_to(figure, data, path)
+        tables += f"\n\nFigure: {path}"
+    print(tables)
+
+
+def _aside(table_format: str) -> TextIO:
+    """Return where to print what is no table: beside tables that a program reads, stderr."""
+    return sys.stdout if table_format == "markdown" else sys.stderr
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from titan_repro.figures.replay import replay_tables
+    from titan_repro.figures.table import render
+
+    named = [] if options.device is None else [f"device={options.device}"]
+    replay = replay_on(*named, *options.overrides)
+    print(render(replay_tables(_load(options), replay)))
 
 
 def replay_on(*overrides: str) -> "Replay":

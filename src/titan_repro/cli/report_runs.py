@@ -43,15 +43,15 @@ def add_commands(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from titan_repro.analysis.comparison import markdown
     from titan_repro.analysis.listing import listed
+    from titan_repro.figures.table import Table
 
     wanted = {name: getattr(options, name) for name in FILTERS if getattr(options, name)}
     found = listed(options.runs, wanted, options.sort)
     for line in found.damaged:
         _warn(f"left out: {line}")
     cells = [[str(value) for value in row] for row in found.table.itertuples(index=False)]
-    print(markdown([list(COLUMNS), *cells]))
+    print(Table(f"{len(cells)} runs below {options.runs}", list(COLUMNS), cells).markdown())
 
 
 def _prune(options: argparse.Namespace) -> None:

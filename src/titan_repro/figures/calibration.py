@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from titan_repro.analysis.comparison import markdown
 from titan_repro.boards.board import read_board
 from titan_repro.boards.calibration import (
     CONSTANTS,
@@ -17,6 +16,7 @@ from titan_repro.boards.calibration import (
 )
 from titan_repro.boards.paper import Claim, Setup, inline_round, pipelined_round
 from titan_repro.boards.work import Work
+from titan_repro.figures.table import Table, render
 
 HALVES = f"""\
 first half:  round-time ratios of ll and hl and power ratios of {", ".join(FIRST_HALF)};
@@ -58,17 +58,16 @@ def calibration_report(
         ("Checked, not seen by the fit", checked),
         ("In neither half, not seen by the fit", halves[None]),
     ]
-    parts = [HALVES, f"Fitted on the {'second' if swap else 'first'} half.", _constants(result)]
+    parts = [_constants(result, "second" if swap else "first")]
     for title, part in tables:
         known = [claim for claim in part if claim.id in result.numbers]
-        parts += [f"{title}: {_summary(known, result.numbers)}", _table(known, result.numbers)]
-    parts += ["Rounds of the paper's models on this board", _rounds(result, setups)]
-    return "\n\n".join(parts)
+        parts.append(_table(title, known, result.numbers))
+    return f"{HALVES}\n\n{render([*parts, _rounds(result, setups)])}"
 
 
-def _rounds(result: Calibration, setups: Mapping[str, Setup]) -> str:
+def _rounds(result: Calibration, setups: Mapping[str, Setup]) -> Table:
     board = read_board(result.modelled)
-    rows = [list(ROUND_HEADER)]
+    rows = []
     for model, setup in setups.items():
         rs, ll, titan = (inline_round(board, setup, name) for name in ("rs", "ll", "titan"))
         piped = pipelined_round(board, setup)
@@ -76,11 +75,11 @@ def _rounds(result: Calibration, setups: Mapping[str, Setup]) -> str:
         seconds = (rs.seconds, ll.seconds, titan.seconds, piped.seconds, arrival)
         watts = [f"{rs.watts:.2f}", f"{piped.watts:.2f}"]
         rows.append([model, *(_digits(1000 * s) for s in seconds), *watts])
-    return markdown(rows)
+    return Table("Rounds of the paper's models on this board", ROUND_HEADER, rows)
 
 
-def _constants(result: Calibration) -> str:
-    rows = [["constant", "value", "limits"]]
+def _constants(result: Calibration, half: str) -> Table:
+    rows = []
     for constant in CONSTANTS:
         value = entry(result.modelled, constant.key)
         at = " (at its limit)" if value in (constant.low, constant.high) else ""
@@ -88,7 +87,7 @@ def _constants(result: Calibration) -> str:
     chosen = result.modelled["score_at_once"]
     costs = ", ".join(f"{_count(n)}: {cost:.3f}" for n, cost in result.costs.items())
     rows.append(["score_at_once", _count(chosen), f"cost of {costs}"])
-    return markdown(rows)
+    return Table(f"Fitted on the {half} half.", ("constant", "value", "limits"), rows)
 
 
 def _count(at_once: int | None) -> str:
@@ -108,12 +107,13 @@ def _error(claim: Claim, numbers: Mapping[str, float]) -> float:
     return 100 * (numbers[claim.id] / claim.value - 1)
 
 
-def _table(claims: Sequence[Claim], numbers: Mapping[str, float]) -> str:
-    rows = [["claim", "unit", "paper", "model", "error, %", "source"]]
+def _table(title: str, claims: Sequence[Claim], numbers: Mapping[str, float]) -> Table:
+    rows = []
     for claim in claims:
         row = [claim.id, claim.unit, f"{claim.value:g}", _digits(numbers[claim.id])]
         rows.append([*row, f"{round(_error(claim, numbers)):+d}", claim.source])
-    return markdown(rows)
+    header = ("claim", "unit", "paper", "model", "error, %", "source")
+    return Table(f"{title}: {_summary(claims, numbers)}", header, rows)
 
 
 def _digits(value: float) -> str:

@@ -1,38 +1,57 @@
-"""The tables of experiment=fig6, as Markdown: rounds, latency, memory, power."""
+"""The tables of experiment=fig6: rounds, latency, memory, power."""
 
 import math
 from collections.abc import Sequence
 
-from titan_repro.analysis.comparison import SELECTOR_ORDER, markdown
+from titan_repro.analysis.comparison import SELECTOR_ORDER
 from titan_repro.analysis.costs import PURPOSES, Costs, paper_numbers
+from titan_repro.figures.table import Table
 
 CLOCKS = ("measured", "modelled")
 
-NOTES = """\
-measured: on the machine that ran it, one thread a process, medians; quiet: there, 10th
-percentiles, where other work on the machine shows least; a board's name: modelled there.
-In sequence: selection and training on one core. Hidden: the share of what selection adds in
-sequence that the pipeline does not add. Arriving: a sample by itself; bulk: a round at once;
-filter: the coarse filter, all others on every sample of a round. Measured memory: all processes
-together, shared pages once, Python and PyTorch in each; counted and modelled: tensors alone."""
+NOTES = (
+    "measured: on the machine that ran it, one thread a process, medians; quiet: there, 10th "
+    "percentiles, where other work on the machine shows least; a board's name: modelled there.",
+    "In sequence: selection and training on one core. Hidden: the share of what selection adds in "
+    "sequence that the pipeline does not add.",
+    "Arriving: a sample by itself; bulk: a round at once; filter: the coarse filter, all others on "
+    "every sample of a round.",
+    "Measured memory: all processes together, shared pages once, Python and PyTorch in each; "
+    "counted and modelled: tensors alone.",
+)
+NONE = "none"
+"""Where a record has no such number, or the paper gives none."""
 
 
-def costs_report(records: Sequence[Costs]) -> str:
-    """Return the tables, each under a line that says what it is, and notes."""
-    parts = [
-        "Time of a round, ms",
-        markdown(_round_rows(records)),
-        f"Latency of one sample, ms (paper: {_range('fig6b.latency')} ms)",
-        markdown(_latency_rows(records)),
-        "Memory of pipelined Titan beyond random selection's, MB",
-        markdown(_memory_rows(records)),
-        "Memory by purpose, MB of tensors",
-        markdown(_purpose_rows(records)),
-        "Power and energy, modelled",
-        markdown(_power_rows(records)),
-        NOTES,
+def costs_tables(records: Sequence[Costs]) -> list[Table]:
+    """Return rounds, latency, memory and power; the machines are in the first table's title."""
+    machines = ", ".join(sorted({costs.machine() for costs in records}))
+    round_note, pipeline_note, latency_note, memory_note = NOTES
+    return [
+        _table(
+            f"Time of a round, ms; measured on {machines}",
+            _round_rows(records),
+            round_note,
+            pipeline_note,
+        ),
+        _table(
+            f"Latency of one sample, ms (paper: {_range('fig6b.latency')} ms)",
+            _latency_rows(records),
+            latency_note,
+        ),
+        _table(
+            "Memory of pipelined Titan beyond random selection's, MB",
+            _memory_rows(records),
+            memory_note,
+        ),
+        _table("Memory by purpose, MB of tensors", _purpose_rows(records)),
+        _table("Power and energy, modelled", _power_rows(records)),
     ]
-    return "\n\n".join(parts)
+
+
+def _table(title: str, lines: Sequence[Sequence[str]], *notes: str) -> Table:
+    header, *rows = lines
+    return Table(title, header, rows, notes)
 
 
 def _range(claim: str) -> str:
@@ -123,12 +142,12 @@ def _power_rows(records: Sequence[Costs]) -> list[list[str]]:
 
 
 def _whole(percent: float) -> str:
-    return "-" if math.isnan(percent) else f"{percent:.0f}"
+    return NONE if math.isnan(percent) else f"{percent:.0f}"
 
 
 def digits(value: float) -> str:
-    """Write a number with three significant digits, never with an exponent; "-" for NaN."""
+    """Write a number with three significant digits, never with an exponent; "none" for NaN."""
     if math.isnan(value):
-        return "-"
+        return NONE
     places = 0 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{places}f}"

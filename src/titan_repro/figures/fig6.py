@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from titan_repro.analysis.costs import PURPOSES, WAYS, Costs, load_costs, paper_numbers
-from titan_repro.figures.costs_table import costs_report, digits, latency, latency_ways
-from titan_repro.figures.pictures import check_format, save
+from titan_repro.figures.costs_table import NONE, costs_tables, digits, latency, latency_ways
+from titan_repro.figures.pictures import logarithmic
 from titan_repro.figures.style import colour, pyplot
+from titan_repro.figures.table import Table
 
 NAMES = {"rs": "rs", "titan_sequential": "titan in sequence", "titan_pipelined": "titan pipelined"}
 ROUND_COLOURS = {
@@ -21,7 +22,7 @@ ROUND_COLOURS = {
     "titan_pipelined": colour("titan"),
 }
 PURPOSE_COLOURS = ("#4d4d4d", "#8a8a8a", "#c4c4c4", "#c0392b", "#e08a7d", "#f2c4bc")
-"""Of training in greys, of selection in reds."""
+"""Bar colours by purpose: greys for training memory, reds for selection memory."""
 
 PAPER_COLOUR = "#1a1a1a"
 EXTRA_COLOURS = {"measured": "#c0392b", "counted": "#f4a582", "modelled": "#f2c4bc"}
@@ -29,42 +30,49 @@ LOG_FROM = 6.0
 """Ratios above this are drawn on a logarithmic axis."""
 
 
-def figure6(runs: Path, path: Path) -> str:
-    """Draw the measurements below `runs` and return their tables.
+EXPERIMENTS = ("fig6",)
 
-    Raises RunFolderError if there are none or one is damaged, and ConfigurationError for a picture
-    that cannot be written.
+Data = Sequence[Costs]
+
+
+def load(source: Path, replay_on: object) -> Data:
+    """Read the measurements below `source`.
+
+    Raises RunFolderError if there are none or one is damaged.
     """
-    records = load_costs(runs)
-    plot_costs(records, path)
-    return costs_report(records)
+    return load_costs(source)
 
 
-def plot_costs(records: Sequence[Costs], path: Path) -> None:
-    """Draw the four panels."""
-    check_format(path)
-    plt = pyplot()
-    width = max(11.0, 3.0 + 2.0 * len(records))
-    figure = plt.figure(figsize=(width, 8.5))
-    panels = figure.subfigures(2, 2, wspace=0.02, hspace=0.03).ravel()
-    board = ", ".join(sorted({str(costs.content["board"]) for costs in records}))
+def tables(data: Data) -> list[Table]:
+    """Return their tables."""
+    return costs_tables(data)
+
+
+def panels(data: Data) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with six axes: (a), (b), two of (c), two of (d)."""
+    width = max(11.0, 3.0 + 2.0 * len(data))
+    figure = pyplot().figure(figsize=(width, 8.5))
+    corners = figure.subfigures(2, 2, wspace=0.02, hspace=0.03).ravel()
+    board = ", ".join(sorted({str(costs.content["board"]) for costs in data}))
     titles = (
         "(a) time of a round, over rs",
         "(b) latency of one sample",
         f"(c) memory: tensors on {board}, and Titan's beyond rs",
         f"(d) power and energy of a round, modelled on {board}",
     )
-    for panel, title in zip(panels, titles, strict=True):
-        panel.suptitle(title, fontsize="medium", x=0.02, ha="left")
-    _rounds(panels[0].subplots(), records)
-    _latencies(panels[1].subplots(), records)
-    parts, extra = panels[2].subplots(1, 2)
-    _parts(parts, records)
-    _extra(extra, records)
-    power, energy = panels[3].subplots(1, 2)
-    _power(power, records)
-    _energy(energy, records)
-    save(figure, path)
+    axes = []
+    for corner, title, number in zip(corners, titles, (1, 1, 2, 2), strict=True):
+        corner.suptitle(title, fontsize="medium", x=0.02, ha="left")
+        axes += list(corner.subplots(1, number, squeeze=False)[0])
+    return figure, axes
+
+
+def draw(data: Data, axes: Sequence[Any]) -> None:
+    """Draw the panels."""
+    for panel, part in zip(
+        axes, (_rounds, _latencies, _parts, _extra, _power, _energy), strict=True
+    ):
+        part(panel, data)
 
 
 def _groups(axes: Any, labels: Sequence[str], bars: int) -> np.ndarray:
@@ -112,7 +120,7 @@ def _rounds(axes: Any, records: Sequence[Costs]) -> None:
 
 
 def _percent(value: float) -> str:
-    return "-" if np.isnan(value) else f"{max(value, 0):.0f} %"
+    return NONE if np.isnan(value) else f"{max(value, 0):.0f} %"
 
 
 def _latencies(axes: Any, records: Sequence[Costs]) -> None:
@@ -136,7 +144,7 @@ def _latencies(axes: Any, records: Sequence[Costs]) -> None:
         axes.plot(centre, arriving, "o", color=hue, markersize=5, label=_way(way))
         axes.plot(centre, bulk, "o", color=hue, markersize=5, markerfacecolor="none")
         axes.plot(centre, there, "D", color=hue, markersize=3.5, alpha=0.5)
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.set_ylabel("ms a sample")
     axes.legend(
         fontsize=7,
@@ -165,8 +173,8 @@ def _parts(parts: Any, records: Sequence[Costs]) -> None:
         for x, top in zip(centre, below, strict=True):
             _above(parts, x, top, name, 6)
     parts.set_ylabel("MB of tensors")
-    parts.set_ylim(top=1.15 * parts.get_ylim()[1])
-    parts.legend(fontsize=7)
+    parts.set_ylim(top=1.35 * parts.get_ylim()[1])
+    parts.legend(fontsize=7, ncols=2, loc="upper center")
 
 
 def _extra(extra: Any, records: Sequence[Costs]) -> None:
@@ -191,11 +199,11 @@ def _power(axes: Any, records: Sequence[Costs]) -> None:
     for way, centre, hue in zip(ways, centres, hues, strict=True):
         watts = [costs.number(f"power.modelled.{way}.watts") for costs in records]
         axes.bar(centre, watts, 0.36, color=hue, label=NAMES[way])
-    for x, costs in zip(centres[1], records, strict=True):
-        top = costs.number("power.modelled.titan_pipelined.watts")
-        _above(axes, x, top, f"{costs.power_ratio():.2f} x")
     random = np.array([costs.number("power.modelled.rs.watts") for costs in records])
     paper = random * [costs.paper("fig6d.power") for costs in records]
+    for x, costs, printed in zip(centres[1], records, paper, strict=True):
+        top = costs.number("power.modelled.titan_pipelined.watts")
+        _above(axes, x, np.nanmax([top, printed]), f"{costs.power_ratio():.2f} x")
     if not np.isnan(paper).all():
         axes.plot(
             centres[1], paper, "_", color=PAPER_COLOUR, markersize=14, label="paper's ratio to rs"

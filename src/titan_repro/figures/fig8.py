@@ -1,31 +1,34 @@
 """Figure 8: features from 1 to n blocks: latency of a sample, and final accuracy."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.comparison import markdown
 from titan_repro.analysis.costs import paper_numbers
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.sample_latency import modelled_latency
+from titan_repro.analysis.spread import Spread
 from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
 from titan_repro.boards.cost_model import Board
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.costs_table import digits
-from titan_repro.figures.pictures import check_format, rows_of_two, save
-from titan_repro.figures.spreads import RANGE, Spread, band, errors, spread_cells
+from titan_repro.figures.pictures import logarithmic, rows_of_two
+from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
 from titan_repro.figures.style import colour
+from titan_repro.figures.table import Table
+from titan_repro.figures.titles import sweep_title
 
-NOTES = """\
-Latency: milliseconds a sample in the coarse filter, or of scoring and choosing on every sample;
-measured: this machine, a round at once, mean over seeds of medians over rounds; modelled: sample by
-sample. Speed-up: of the filter over C-IS on every sample. Accuracy: final, on the whole test set,
-mean and range over the seeds that finished."""
+NOTES = (
+    "Latency: milliseconds a sample in the coarse filter, or of scoring and choosing on every "
+    "sample; measured: this machine, a round at once, mean over seeds of medians over rounds; "
+    "modelled: sample by sample. Speed-up: of the filter over C-IS on every sample. Accuracy: "
+    "final, on the whole test set, mean and range over the seeds that finished.",
+)
 
 
 @dataclass(frozen=True)
@@ -65,23 +68,54 @@ class BlockSweep:
         return paper_numbers().get(f"fig8.delay.{self.sweep.model}", math.nan)
 
 
-def figure8(runs: Path, path: Path, replay: Replay) -> str:
-    """Draw the sweeps over filter.blocks below `runs` and return their tables.
+EXPERIMENTS = ("fig8",)
+BOARD = "device=jetson_nano"
 
-    replay: on the board that latency is modelled for.
-    Raises RunFolderError if there are none, and ConfigurationError for a device whose clock is
-    measured and a picture that cannot be written.
+
+@dataclass(frozen=True)
+class Data:
+    """What is shown. board: the name of the device that latency is modelled for."""
+
+    sweeps: Sequence[BlockSweep]
+    board: str
+
+
+def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
+    """Read the sweeps over filter.blocks below `source`.
+
+    Raises RunFolderError if there are none.
     """
-    check_format(path)
+    return read(source, replay_on(BOARD))
+
+
+def read(source: Path, replay: Replay) -> Data:
+    """Read the sweeps, latency modelled on the replay's board.
+
+    Raises ConfigurationError for a device whose clock is measured.
+    """
     board = replay.device.board
     if board is None:
         raise ConfigurationError(f"device: found {replay.device.name}; allowed: a modelled device")
-    loaded = load_runs(runs)
-    sweeps = find_sweeps(runs, loaded, "blocks", "fig8")
-    read = [_read(loaded, sweep, board, replay) for sweep in sweeps]
-    _plot(read, path, replay.device.name)
-    parts = [part for one in read for part in (one.sweep.title, _table(one, replay.device.name))]
-    return "\n\n".join([*parts, NOTES])
+    loaded = load_runs(source)
+    sweeps = find_sweeps(source, loaded, "blocks", "fig8")
+    return Data([_read(loaded, sweep, board, replay) for sweep in sweeps], replay.device.name)
+
+
+def tables(data: Data) -> list[Table]:
+    """Return a table a sweep."""
+    return [_table(one, data.board) for one in data.sweeps]
+
+
+def panels(data: Data) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with two axes a sweep."""
+    return rows_of_two([sweep_title(one.sweep) for one in data.sweeps], (10, 4.2))
+
+
+def draw(data: Data, axes: Sequence[Any]) -> None:
+    """Draw latency on the left and accuracy on the right of each sweep's row."""
+    for one, left, right in zip(data.sweeps, axes[::2], axes[1::2], strict=True):
+        _latency(left, one, data.board)
+        _accuracy(right, one)
 
 
 def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSweep:
@@ -107,9 +141,9 @@ def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSwee
     )
 
 
-def _table(one: BlockSweep, board: str) -> str:
+def _table(one: BlockSweep, board: str) -> Table:
     header = ["blocks", "measured, ms", f"{board}, ms", "speed-up measured", f"{board}", "paper"]
-    rows = [[*header, "accuracy, %", "range", "seeds"]]
+    rows = []
     for at, point in one.by_blocks.items():
         speed = [one.speed_up(at, clock) for clock in ("measured", "modelled")]
         paper = one.paper if at == 1 else math.nan
@@ -118,17 +152,10 @@ def _table(one: BlockSweep, board: str) -> str:
     for reference in (one.cis, one.rs):
         if reference is not None:
             times = (reference.measured, reference.modelled)
-            cells = [*map(digits, times), "-", "-", "-"]
+            cells = [*map(digits, times), "", "", ""]
             rows.append([reference.name, *cells, *spread_cells(reference.accuracy)])
-    return markdown(rows)
-
-
-def _plot(sweeps: Sequence[BlockSweep], path: Path, board: str) -> None:
-    figure, pairs = rows_of_two([one.sweep.title for one in sweeps], (10, 4.2))
-    for (left, right), one in zip(pairs, sweeps, strict=True):
-        _latency(left, one, board)
-        _accuracy(right, one)
-    save(figure, path)
+    columns = (*header, "accuracy, %", "range", "seeds")
+    return Table(sweep_title(one.sweep), columns, rows, NOTES)
 
 
 def _latency(axes: Any, one: BlockSweep, board: str) -> None:
@@ -142,7 +169,7 @@ def _latency(axes: Any, one: BlockSweep, board: str) -> None:
             style = marks[1:]
             label = f"cis on everything, {words}"
             axes.axhline(getattr(one.cis, clock), color=colour("cis"), linestyle=style, label=label)
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.set_ylabel("ms a sample")
     _blocks_axis(axes, blocks)
     first = blocks[0]
@@ -170,4 +197,4 @@ def _accuracy(axes: Any, one: BlockSweep) -> None:
 def _blocks_axis(axes: Any, blocks: Sequence[int]) -> None:
     axes.set_xlabel("blocks that make the filter's features")
     axes.set_xticks(list(blocks))
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))

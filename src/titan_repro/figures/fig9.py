@@ -1,22 +1,25 @@
 """Figure 9: how many candidates there are: final accuracy, and time saved on the way to rs's."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.comparison import markdown, pairs
+from titan_repro.analysis.clocks import BoardClock, Clock, OwnClock, timed
 from titan_repro.analysis.costs import paper_numbers
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
+from titan_repro.analysis.spread import Spread
 from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
-from titan_repro.boards.clock import Replayed
-from titan_repro.figures.pictures import check_format, rows_of_two, save
-from titan_repro.figures.spreads import RANGE, Spread, band, errors, spread_cells
+from titan_repro.analysis.time_to_accuracy import COMPARED, Outcome, time_to_rs
+from titan_repro.figures.pictures import rows_of_two
+from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
 from titan_repro.figures.style import colour
+from titan_repro.figures.table import Table
+from titan_repro.figures.titles import sweep_title
 
 CLOCKS = ("measured", "modelled")
 PAPER_COLOUR = "#1a1a1a"
@@ -26,11 +29,13 @@ STARS = (("*", "#1b7f79"), ("P", "#e6a117"), ("X", "#2b6cb0"), ("p", "#8c6bb1"),
 LOG_BELOW = -200.0
 """Time that is lost rather than saved, in percent, beyond which the axis is logarithmic."""
 
-NOTES = """\
-Candidates: kept by the coarse filter; of an adaptive budget, the mean over rounds and seeds. Time
-saved: until the accuracy at which random selection of the same seed ended, one less the time over
-random selection's, mean and range over the seeds that got there (arrived, of those with a target);
-modelled: Titan pipelined. Accuracy: final, on the whole test set. Paper: ranges over its models."""
+NOTES = (
+    "Candidates: kept by the coarse filter; of an adaptive budget, the mean over rounds and seeds. "
+    "Time saved: until the accuracy at which random selection of the same seed ended, one less the "
+    "time over random selection's, mean and range over the seeds that got there (arrived, of those "
+    "with a target); modelled: Titan pipelined. Accuracy: final, on the whole test set. Paper: "
+    "ranges over its models.",
+)
 
 
 @dataclass(frozen=True)
@@ -58,20 +63,42 @@ class BudgetSweep:
     rs: Spread
 
 
-def figure9(runs: Path, path: Path, replay: Replay) -> str:
-    """Draw the sweeps over filter.budget below `runs` and return their tables.
+EXPERIMENTS = ("fig9", "fig9_adaptive")
 
-    replay: on the board that time is modelled for.
-    Raises RunFolderError if there are none, and ConfigurationError for a picture that cannot be
-    written.
+
+@dataclass(frozen=True)
+class Data:
+    """What is shown. board: the name of the device that time is modelled for."""
+
+    sweeps: Sequence[BudgetSweep]
+    board: str
+
+
+def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
+    """Read the sweeps over filter.budget below `source`, time measured and modelled.
+
+    Raises RunFolderError if there are none.
     """
-    check_format(path)
-    loaded = load_runs(runs)
-    sweeps = find_sweeps(runs, loaded, "filter.budget", "fig9")
-    read = [_read(sweep, loaded, replay) for sweep in sweeps]
-    _plot(read, path, replay.device.name)
-    parts = [part for one in read for part in (one.sweep.title, _table(one, replay.device.name))]
-    return "\n\n".join([*parts, NOTES])
+    replay, runs = replay_on("device=jetson_nano"), load_runs(source)
+    sweeps = find_sweeps(source, runs, "filter.budget", "fig9")
+    return Data([_read(sweep, runs, replay) for sweep in sweeps], replay.device.name)
+
+
+def tables(data: Data) -> list[Table]:
+    """Return a table a sweep."""
+    return [_table(one, data.board) for one in data.sweeps]
+
+
+def panels(data: Data) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with two axes a sweep."""
+    return rows_of_two([sweep_title(one.sweep) for one in data.sweeps], (11, 4.8))
+
+
+def draw(data: Data, axes: Sequence[Any]) -> None:
+    """Draw accuracy on the left and time saved on the right of each sweep's row."""
+    for one, left, right in zip(data.sweeps, axes[::2], axes[1::2], strict=True):
+        _accuracy(left, one)
+        _time(right, one, data.board)
 
 
 def _read(sweep: Sweep, loaded: Runs, replay: Replay) -> BudgetSweep:
@@ -86,8 +113,8 @@ def _read(sweep: Sweep, loaded: Runs, replay: Replay) -> BudgetSweep:
             Spread.of(counts).mean,
             accuracies(own),
             {clock: Spread.of(mine[clock]) for clock in CLOCKS},
-            compared=len(mine),
-            arrived=int(mine["arrival"].notna().sum()),
+            compared=int(mine["outcome"].isin(COMPARED).sum()),
+            arrived=int((mine["outcome"] == Outcome.ARRIVED).sum()),
         )
 
     values = sorted(set(sweep.titan["at"]))
@@ -116,38 +143,36 @@ def _candidates(loaded: Runs, run: "pd.Series[Any]") -> float:
 
 
 def _saved(loaded: Runs, runs: pd.DataFrame, replay: Replay) -> pd.DataFrame:
-    """Return the pairs of `comparison.pairs` with the time saved on both clocks, in percent."""
-    paired = pairs(runs, loaded.curves)
-    rows = {row["run_id"]: row.to_dict() for _, row in runs.iterrows()}
-    needed = {*paired["run_id"], *paired["random_id"]}
-    clocks = {i: replay.run(loaded.recorded[i], rows[i]) for i in needed}
-    modelled = [_modelled_ratio(pair, clocks) for pair in paired.to_dict("records")]
-    return paired.assign(
-        measured=100 * (1 - paired["time_ratio"].astype(float)),
-        modelled=[100 * (1 - ratio) for ratio in modelled],
+    """Return every run's outcome, and the time it saved on both clocks in percent.
+
+    NaN for runs that did not arrive: they are counted, not averaged.
+    """
+    board = BoardClock(replay, loaded.recorded)
+    clocks: Mapping[str, Clock] = {"measured": OwnClock(), "modelled": board}
+    raced = {
+        name: time_to_rs(runs, timed(runs, loaded.curves, clock).curves)
+        for name, clock in clocks.items()
+    }
+    saved = raced["measured"][["run_id", "outcome"]]  # rounds decide, so any clock's are the same
+    arrived = saved["outcome"] == Outcome.ARRIVED
+    return saved.assign(
+        **{name: 100 * (1 - race["time_ratio"].where(arrived)) for name, race in raced.items()}
     )
 
 
-def _modelled_ratio(pair: Mapping[Any, Any], clocks: Mapping[str, Replayed]) -> float:
-    if math.isnan(pair["arrival"]):
-        return math.nan
-    own, random = clocks[pair["run_id"]], clocks[pair["random_id"]]
-    ratio: float = own.seconds[int(pair["arrival"])] / random.seconds[int(pair["random_arrival"])]
-    return ratio
-
-
-def _table(one: BudgetSweep, board: str) -> str:
+def _table(one: BudgetSweep, board: str) -> Table:
     header = ["candidates", "mean", "accuracy, %", "range", "seeds", "arrived"]
     times = ["saved, measured, %", "range", f"saved, {board}, %", "range"]
-    rows = [[*header, *times, "paper: accuracy, %", "saved, %"]]
+    rows = []
     for point in (*one.fixed, *one.adaptive):
-        arrived = f"{point.arrived} of {point.compared}" if point.compared else "-"
+        arrived = f"{point.arrived} of {point.compared}" if point.compared else "no target"
         saved = [cell for clock in CLOCKS for cell in spread_cells(point.saved[clock])[:2]]
         paper = [_paper_cell(kind, point.name) for kind in ("accuracy", "time")]
         cells = [f"{point.candidates:.1f}", *spread_cells(point.accuracy), arrived]
         rows.append([point.name, *cells, *saved, *paper])
-    rows.append(["rs", "-", *spread_cells(one.rs), *["-"] * 7])
-    return markdown(rows)
+    rows.append(["rs", "", *spread_cells(one.rs), *[""] * 7])
+    columns = (*header, *times, "paper: accuracy, %", "saved, %")
+    return Table(sweep_title(one.sweep), columns, rows, NOTES)
 
 
 def _paper_range(kind: str, candidates: str) -> tuple[float, float]:
@@ -159,15 +184,7 @@ def _paper_range(kind: str, candidates: str) -> tuple[float, float]:
 
 def _paper_cell(kind: str, candidates: str) -> str:
     low, high = _paper_range(kind, candidates)
-    return "-" if math.isnan(low) else f"{low:g} to {high:g}"
-
-
-def _plot(sweeps: Sequence[BudgetSweep], path: Path, board: str) -> None:
-    figure, pairs = rows_of_two([one.sweep.title for one in sweeps], (11, 4.8))
-    for (left, right), one in zip(pairs, sweeps, strict=True):
-        _accuracy(left, one)
-        _time(right, one, board)
-    save(figure, path)
+    return "" if math.isnan(low) else f"{low:g} to {high:g}"
 
 
 def _accuracy(axes: Any, one: BudgetSweep) -> None:
@@ -213,6 +230,7 @@ def _time(axes: Any, one: BudgetSweep, board: str) -> None:
     axes.axhline(0, color=colour("rs"), linestyle="dashed", linewidth=1, label="rs")
     if axes.get_ylim()[0] < LOG_BELOW:
         axes.set_yscale("symlog", linthresh=100)
+        axes.set_ylim(bottom=2 * axes.get_ylim()[0])
     axes.set_ylabel("time saved until rs's accuracy, %")
     axes.set_xlabel("candidates of a round")
     axes.set_title(f"{RANGE} that got there", fontsize="small")

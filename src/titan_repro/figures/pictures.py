@@ -20,7 +20,7 @@ def check_format(path: Path) -> None:
 
 
 def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """Return a figure with a row for each title, and each row's two axes.
+    """Return a figure with a row for each title, and the axes, two a row.
 
     size: width and height of a row, in inches.
     """
@@ -29,7 +29,17 @@ def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, 
     rows = figure.subfigures(len(titles), 1, squeeze=False)[:, 0]
     for row, title in zip(rows, titles, strict=True):
         row.suptitle(textwrap.fill(title, 110), fontsize="medium")
-    return figure, [row.subplots(1, 2) for row in rows]
+    return figure, [axes for row in rows for axes in row.subplots(1, 2)]
+
+
+def logarithmic(axes: Any) -> None:
+    """Make the y axis logarithmic, with numbers as people write them at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Any, path: Path) -> None:

@@ -1,40 +1,19 @@
-"""Numbers of several seeds: their mean and range, in tables and in pictures."""
+"""Mean and range over seeds, in tables and in pictures."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from titan_repro.analysis.spread import Spread
 from titan_repro.figures.style import colour
 
 RANGE = "mean and range over seeds"
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Mean, lowest and highest of some numbers, and how many there are; NaN for none."""
-
-    mean: float
-    low: float
-    high: float
-    number: int
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> "Spread":
-        """Return that of the numbers that are there."""
-        known = np.array([v for v in values if v is not None and not math.isnan(v)], dtype=float)
-        if len(known) == 0:
-            return cls(math.nan, math.nan, math.nan, 0)
-        return cls(float(known.mean()), float(known.min()), float(known.max()), len(known))
-
-
 def spread_cells(spread: Spread) -> list[str]:
     """Return mean, range and how many there are as cells of a table."""
     if spread.number == 0:
-        return ["-", "-", "0"]
-    ends = f"{spread.low:.2f} to {spread.high:.2f}" if spread.number > 1 else "-"
+        return ["none", "", "0"]
+    ends = f"{spread.low:.2f} to {spread.high:.2f}" if spread.number > 1 else "one seed"
     return [f"{spread.mean:.2f}", ends, str(spread.number)]
 
 

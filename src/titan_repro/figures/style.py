@@ -1,22 +1,52 @@
-"""The one look of all figures: colours per selector, sizes, and a renderer without a screen."""
+"""The one look of all figures: colours and lines of selectors, sizes, and no need of a screen."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-COLOURS: Mapping[str, str] = {
-    "rs": "#4d4d4d",
-    "stratified": "#4cc9f0",
-    "is": "#1b7f79",
-    "ll": "#8c6bb1",
-    "hl": "#c994c7",
-    "ce": "#e6a117",
-    "ocs": "#7f9c3b",
-    "camel": "#a6611a",
-    "cis": "#2b6cb0",
-    "titan_literal": "#f4a582",
-    "titan": "#c0392b",
+Dashes = str | tuple[int, tuple[float, ...]]
+"""What matplotlib takes as a line style."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a selector is drawn: each has its own colour, and dashes that tell it apart in grey."""
+
+    colour: str
+    dashes: Dashes
+
+
+LOOKS: Mapping[str, Look] = {
+    "rs": Look("#4d4d4d", "solid"),
+    "stratified": Look("#4cc9f0", (0, (5, 1.5))),
+    "is": Look("#1b7f79", (0, (1, 1))),
+    "ll": Look("#8c6bb1", (0, (3, 1, 1, 1))),
+    "hl": Look("#c994c7", (0, (3, 1, 1, 1, 1, 1))),
+    "ce": Look("#e6a117", (0, (7, 2))),
+    "ocs": Look("#7f9c3b", (0, (1, 2.5))),
+    "camel": Look("#a6611a", (0, (5, 1.5, 1, 1.5))),
+    "cis": Look("#2b6cb0", (0, (3, 1.5))),
+    "titan_literal": Look("#f4a582", (0, (7, 1.5, 1, 1.5))),
+    "titan": Look("#c0392b", "solid"),
 }
-FALLBACK_COLOUR = "#999999"
+
+OWN_COLOURS = ("#009e73", "#ff5ca8", "#b8a100", "#5e3c99", "#111111")
+OWN_DASHES: tuple[Dashes, ...] = (
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (2, 1)),
+    (0, (9, 2)),
+    (0, (4, 1, 1, 1, 1, 1)),
+)
+OWN_LOOKS = tuple(Look(hue, dashes) for dashes, hue in product(OWN_DASHES, OWN_COLOURS))
+"""Of selectors that are not this package's."""
+
+VARIANTS: tuple[Dashes, ...] = ("dashed", "dotted", "dashdot", (0, (6, 1, 1, 1, 1, 1)))
+"""Variants of one selector share its colour: the first is drawn as the selector is."""
+
+PAPER_COLOUR = "#9a9a9a"
+"""Of the paper's own curves, drawn thin below ours."""
 
 SETTINGS: Any = {
     "figure.dpi": 150,
@@ -29,13 +59,35 @@ SETTINGS: Any = {
     "axes.axisbelow": True,
     "font.size": 9,
     "legend.frameon": False,
+    "legend.handlelength": 3.2,
     "lines.linewidth": 1.6,
 }
 
 
 def colour(selector: str) -> str:
     """Return a selector's colour, the same in every figure."""
-    return COLOURS.get(selector, FALLBACK_COLOUR)
+    return looks([selector])[selector].colour
+
+
+def looks(selectors: Iterable[str]) -> dict[str, Look]:
+    """Return how each selector is drawn, no two alike.
+
+    Those of this package look the same in every figure. Any other takes its place in OWN_LOOKS by
+    its name, so that it looks the same in every figure too, unless another one of the same figure
+    that comes before it in the alphabet has the same place: it then takes the next that is free.
+    """
+    names = sorted(set(selectors))
+    found = {name: LOOKS[name] for name in names if name in LOOKS}
+    taken: set[int] = set()
+    for name in names:
+        if name in LOOKS:
+            continue
+        wanted = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+        places = [(wanted + step) % len(OWN_LOOKS) for step in range(len(OWN_LOOKS))]
+        place = next((place for place in places if place not in taken), places[0])
+        taken.add(place)
+        found[name] = OWN_LOOKS[place]
+    return found
 
 
 def pyplot() -> Any:

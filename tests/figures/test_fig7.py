@@ -1,14 +1,19 @@
 """The figure is drawn from its data, in a file of the kind that was asked for."""
 
+from pathlib import Path
+
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from handmade import run, runs_of
+from titan_repro.analysis.clocks import OwnClock
 from titan_repro.errors import ConfigurationError
-from titan_repro.figures.curves import plot_comparison
-from titan_repro.figures.style import COLOURS
+from titan_repro.figures import fig7
+from titan_repro.figures.figure import draw_to
+from titan_repro.figures.style import LOOKS, PAPER_COLOUR, looks
+from titan_repro.paper.published import curve
 
 RUNS = runs_of(
     run("rs", 0, (0, 0.1, 0.0), (50, 0.4, 1.0), (100, 0.5, 2.0)),
@@ -17,6 +22,10 @@ RUNS = runs_of(
     run("titan", 0, (0, 0.1, 0.0), (50, 0.6, 1.0), (100, 0.8, 2.0), label="titan filter.budget=30"),
     run("mine", 0, (0, 0.1, 0.0), (200, 0.9, 3.0), setting="s2", rounds=200),
 )
+
+
+def plot(runs, path):
+    draw_to(fig7, fig7.Data(runs, lambda group: OwnClock()), path)
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def figure(monkeypatch, tmp_path):
         "savefig",
         lambda self, *given, **more: (saved.append(self), save(self, *given, **more)),
     )
-    plot_comparison(RUNS, tmp_path / "curves.png")
+    plot(RUNS, tmp_path / "curves.png")
     return saved[0]
 
 
@@ -61,14 +70,58 @@ def test_lines_are_means_as_far_as_all_seeds_go(figure):
 def test_a_selector_has_its_colour_and_its_variants_other_dashes(figure):
     rs, first, second = figure.axes[0].lines
     [unknown] = figure.axes[1].lines
-    assert to_hex(rs.get_color()) == COLOURS["rs"]
-    assert to_hex(first.get_color()) == to_hex(second.get_color()) == COLOURS["titan"]
+    assert to_hex(rs.get_color()) == LOOKS["rs"].colour
+    assert to_hex(first.get_color()) == to_hex(second.get_color()) == LOOKS["titan"].colour
     assert first.get_linestyle() != second.get_linestyle()
-    assert to_hex(unknown.get_color()) not in COLOURS.values()
+    assert to_hex(unknown.get_color()) not in {look.colour for look in LOOKS.values()}
 
 
-def test_colours_differ():
-    assert len(set(COLOURS.values())) == len(COLOURS)
+def test_no_two_selectors_look_alike():
+    assert len({look.colour for look in LOOKS.values()}) == len(LOOKS)
+    own = looks([f"mine{number}" for number in range(20)])
+    assert len(set(own.values())) == 20
+    assert not {look.colour for look in own.values()} & {look.colour for look in LOOKS.values()}
+
+
+def test_an_own_selector_looks_the_same_in_every_figure():
+    assert looks(["mine", "rs"])["mine"] == looks(["mine", "titan", "theirs"])["mine"]
+    assert looks(["a"])["a"] == looks(["mine"])["mine"]  # the same place, so the second gives way
+    together = looks(["mine", "a"])
+    assert together["a"] == looks(["a"])["a"] != together["mine"]
+    assert looks(["mine", "rs"])["rs"] == LOOKS["rs"]
+
+
+def test_few_points_are_marked(figure, monkeypatch):
+    assert {line.get_marker() for line in figure.axes[0].lines} == {"o"}
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *given, **more: saved.append(self))
+    many = [(n, 0.1, float(n)) for n in range(fig7.FEW_POINTS + 1)]
+    plot(runs_of(run("rs", 0, *many)), Path("unused.png"))
+    assert saved[0].axes[0].lines[0].get_marker() == "None"
+
+
+def test_panels_stand_in_a_grid(monkeypatch, tmp_path):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *given, **more: saved.append(self))
+    parts = [run("rs", 0, (0, 0.1, 0.0), setting=f"s{n}") for n in range(3)]
+    plot(runs_of(*parts), tmp_path / "unused.png")
+    assert len(saved[0].axes) == 3
+    assert [tuple(axes.get_subplotspec().rowspan) for axes in saved[0].axes] == [(0,), (0,), (1,)]
+
+
+def test_the_papers_curve_is_thin_and_grey_and_as_long_as_ours(monkeypatch, tmp_path):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *given, **more: saved.append(self))
+    facts = {"task": "cifar10", "model": "alexnet", "rounds": 1000}
+    ours = [run(name, 0, (0, 0.1, 0.0), (1000, 0.3, 1.0), **facts) for name in ("rs", "titan")]
+    plot(runs_of(*ours), tmp_path / "unused.png")
+    *_, paper = saved[0].axes[0].lines
+    assert len(saved[0].axes[0].lines) == 3  # figure 7 has no Titan
+    assert paper.get_label() == "rs, paper's figure 7"
+    assert to_hex(paper.get_color()) == PAPER_COLOUR
+    assert paper.get_linewidth() < 1
+    expected = curve("alexnet", "rs")
+    assert list(paper.get_ydata()) == list(expected["accuracy"][expected["round"] <= 1000])
 
 
 @pytest.mark.parametrize(
@@ -76,19 +129,19 @@ def test_colours_differ():
 )
 def test_every_format_is_written_in_a_folder_that_need_not_exist(tmp_path, name, start):
     path = tmp_path / "figures" / name
-    plot_comparison(RUNS, path)
+    plot(RUNS, path)
     assert path.read_bytes().startswith(start)
     assert [item.name for item in path.parent.iterdir()] == [name]
 
 
 def test_the_picture_is_not_blank(tmp_path):
-    plot_comparison(RUNS, tmp_path / "curves.png")
+    plot(RUNS, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         colours = {
             to_hex([c / 255 for c in colour])
             for _, colour in picture.convert("RGB").getcolors(2**24)
         }
-    assert {COLOURS["rs"], COLOURS["titan"]} <= colours
+    assert {LOOKS["rs"].colour, LOOKS["titan"].colour} <= colours
 
 
 @pytest.mark.parametrize("name", ["curves", "curves.gif", "curves.PNG"])
@@ -96,10 +149,10 @@ def test_another_format_is_refused(tmp_path, name):
     with pytest.raises(
         ConfigurationError, match=r"--figure: found .*; allowed endings: \.png, \.pdf, \.svg"
     ):
-        plot_comparison(RUNS, tmp_path / name)
+        plot(RUNS, tmp_path / name)
 
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"--figure: .*/file/c\.png: cannot be written"):
-        plot_comparison(RUNS, tmp_path / "file" / "c.png")
+        plot(RUNS, tmp_path / "file" / "c.png")

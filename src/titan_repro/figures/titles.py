@@ -1,0 +1,20 @@
+"""How reports name what they show."""
+
+import pandas as pd
+
+from titan_repro.analysis.sweeps import Sweep
+
+
+def setting_title(group: pd.DataFrame) -> str:
+    """Name the setting that a group of runs shares."""
+    first = group.iloc[0]
+    return (
+        f"{first['task']}, {first['model']}, stream {first['stream']}, {first['rounds']} rounds"
+        f"{first['detail']}; data: {first['data_source']}"
+    )
+
+
+def sweep_title(sweep: Sweep) -> str:
+    """Name the setting of a sweep, and how many seeds there are."""
+    seeds = sweep.titan["seed"].nunique()
+    return f"{setting_title(sweep.titan)}; {seeds} seed{'s' if seeds > 1 else ''}"

@@ -1,0 +1,1 @@
+"""Facts about the paper: its printed numbers, and what its published figures show."""

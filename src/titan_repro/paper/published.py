@@ -1,0 +1,121 @@
+"""The paper's numbers: those that it prints, and those read off its published figures."""
+
+import csv
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+TABLE1_ROUNDS = 20_000
+"""Of the image models, on the axes of figure 7."""
+
+FIGURE_OF_STREAM = {"clean": "7", "feature_noise": "11a", "label_noise": "11b"}
+"""The figure that shows training curves on a stream of conf/stream."""
+
+CURVES_TASK = "cifar10"
+"""Of every training curve in the paper."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of claims.csv, fields as there.
+
+    paper_value: a number, a range ("73.0-77.9") or a word. condition: keys and values of the run
+    that it speaks of, where it is one of Table 1.
+    """
+
+    id: str
+    source: str
+    claim: str
+    metric: str
+    paper_value: str
+    unit: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class Table1Cell:
+    """What Table 1 says of a model and a selector.
+
+    task: that it was trained on. time_ratio: time to rs's accuracy over that of rs.
+    accuracy: final, in percent.
+    """
+
+    task: str
+    time_ratio: float
+    accuracy: float
+
+
+@cache
+def claims() -> dict[str, Claim]:
+    """Return every claim by its id."""
+    return {row["id"]: Claim(**row) for row in csv.DictReader(_lines("claims.csv"))}
+
+
+def table1_cell(model: str, selector: str) -> Table1Cell | None:
+    """Return what Table 1 says of a model under a selector; None if it has no such cell."""
+    time, accuracy = (
+        claims().get(f"table1.{kind}.{model}.{selector}") for kind in ("time", "accuracy")
+    )
+    if time is None or accuracy is None:
+        return None
+    condition = dict(part.split("=", 1) for part in time.condition.split())
+    return Table1Cell(condition["task"], float(time.paper_value), float(accuracy.paper_value))
+
+
+def curve(model: str, selector: str, figure: str = "7") -> pd.DataFrame:
+    """Return a training curve: round and accuracy in percent, a row a vertex of the drawn line.
+
+    No rows if the figure has no such curve; between two vertices the line is straight.
+    """
+    every = _curves()
+    chosen = (
+        (every["figure"] == figure) & (every["model"] == model) & (every["selector"] == selector)
+    )
+    return every.loc[chosen, ["round", "accuracy"]].sort_values("round").reset_index(drop=True)
+
+
+def accuracy_at(model: str, selector: str, rounds: int, figure: str = "7") -> float:
+    """Return the accuracy of a curve after so many rounds, in percent.
+
+    NaN if there is no such curve, or it ends before.
+    """
+    drawn = curve(model, selector, figure)
+    if len(drawn) == 0 or rounds > drawn["round"].iloc[-1]:
+        return math.nan
+    return float(np.interp(rounds, drawn["round"], drawn["accuracy"]))
+
+
+def rounds_ratio_at(model: str, selector: str, rounds: int, figure: str = "7") -> float:
+    """Return rounds to rs's accuracy over those of rs, in runs that end after so many rounds.
+
+    The target is where the curve of rs is then; both curves are read where they first get there.
+    NaN if there is no such curve; infinite if it does not get there.
+    """
+    target = accuracy_at(model, "rs", rounds, figure)
+    own, random = (_first(curve(model, name, figure), target, rounds) for name in (selector, "rs"))
+    return own / random
+
+
+def _first(drawn: pd.DataFrame, target: float, rounds: int) -> float:
+    """Return the round at which a curve first reaches a target; infinite if not by `rounds`."""
+    if len(drawn) == 0 or math.isnan(target):
+        return math.nan
+    grid = np.arange(rounds + 1)
+    there = np.interp(grid, drawn["round"], drawn["accuracy"]) >= target
+    there &= grid <= drawn["round"].iloc[-1]
+    return float(there.argmax()) if there.any() else math.inf
+
+
+@cache
+def _curves() -> pd.DataFrame:
+    rows = list(csv.DictReader(_lines("figures/curves.csv")))
+    return pd.DataFrame(rows).astype({"round": float, "accuracy": float})
+
+
+def _lines(name: str) -> list[str]:
+    file = resources.files("titan_repro.paper").joinpath(name)
+    return file.read_text(encoding="utf-8").splitlines()
