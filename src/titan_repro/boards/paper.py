@@ -1,54 +1,51 @@
-"""What the cost model says to the paper's claims about time, power and memory on its device.
+"""The paper's numbers about its device, and the model's number for each.
 
-The numbers of the paper are in paper_claims.csv; ids of claims are the same everywhere. Those of
-figure 9 are about runs, so the cost model has nothing to say to them.
+`paper_claims.csv` holds what the text says, `paper_device.csv` the absolute seconds, watts and
+megabytes of its figures, and independent latencies of the same board. Ids are the same everywhere.
 """
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
-from statistics import fmean
 
-from titan_repro.boards.cost_model import (
-    Board,
-    RoundCost,
-    inline_cost,
-    pipelined_cost,
-    synchronisation_work,
-)
-from titan_repro.boards.memory import round_memory
-from titan_repro.boards.round_work import RoundCounter, RoundSize, RoundWork, in_batches
-from titan_repro.boards.work import NO_WORK, Work, meta_copy, training_work
-from titan_repro.models.alexnet import alexnet
+import torch
+
+from titan_repro.boards import networks
+from titan_repro.boards.cost_model import Board, Processor, RoundCost, inline_cost, pipelined_cost
+from titan_repro.boards.layers import META
+from titan_repro.boards.memory import FLOAT, LABEL, Memory, round_memory
+from titan_repro.boards.round_work import RoundCounter, RoundSize, RoundWork
+from titan_repro.boards.work import NO_WORK, Work
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.mlp import mlp
-from titan_repro.models.mobilenet import mobilenet
-from titan_repro.models.resnet import resnet34, resnet50
-from titan_repro.models.squeezenet import squeezenet
 from titan_repro.selection.base import Policy
+from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.coarse_filter import CoarseFilter
+from titan_repro.selection.entropy import EntropyRanking
+from titan_repro.selection.importance import ImportanceSampling
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
 from titan_repro.selection.uniform import UniformSampling
 
-VELOCITY, BUDGET, BATCH = 100, 30, 10
-"""Samples a round, candidates and batch size (paper section 4.1)."""
+VELOCITY, BUDGET, BATCH, CLASSES = 100, 30, 10, 10
+"""Samples a round, candidates, batch size (paper section 4.1), and classes of CIFAR-10."""
 
-IMAGES = (3, 32, 32)
+SIDE = 224
 IMAGE_MODELS = ("alexnet", "mobilenet", "squeezenet", "resnet50")
-MODELS: Mapping[str, tuple[Callable[[], BlockNetwork], tuple[int, ...]]] = {
-    "alexnet": (partial(alexnet, IMAGES, 10, norm="none"), IMAGES),
-    "mobilenet": (partial(mobilenet, IMAGES, 10, norm="batch"), IMAGES),
-    "squeezenet": (partial(squeezenet, IMAGES, 10, norm="none"), IMAGES),
-    "resnet50": (partial(resnet50, IMAGES, 10, norm="batch"), IMAGES),
-    "resnet34": (partial(resnet34, (1, 40, 98), 20, norm="batch"), (1, 40, 98)),
-    "mlp": (partial(mlp, (900,), 5, norm="none"), (900,)),
+RANDOM, TITAN = RoundSize(0, 0, VELOCITY, BATCH), RoundSize(VELOCITY, BUDGET, BUDGET, BATCH)
+
+BASELINES: Mapping[str, Policy] = {
+    "rs": UniformSampling(),
+    "is": ImportanceSampling("full", "unbiased", "multinomial"),
+    "ll": LossRanking("low"),
+    "hl": LossRanking("high"),
+    "ce": EntropyRanking(),
+    "ocs": OnlineCoresetSelection(),
+    "camel": Camel(),
 }
-"""Builders and shapes of a sample (paper section 4.1). Normalisation as each was published: the
-paper says nothing of it, and it is what its authors' device will have run."""
+"""As Figure 2(a) and Table 1 have them; IS on gradients of all parameters, as section 2.3 has it."""
 
 MB = 1e6
 
@@ -64,11 +61,36 @@ class Claim:
     source: str
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A number read off a published figure, or of an independent benchmark.
+
+    id: figure, quantity and model. use: fit | check.
+    residual: why the model misses it, "" where it does not.
+    """
+
+    id: str
+    value: float
+    unit: str
+    use: str
+    source: str
+    residual: str
+
+    @property
+    def model(self) -> str:
+        """The last part of the id."""
+        return self.id.rsplit(".", 1)[1]
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    text = resources.files("titan_repro.boards").joinpath(name).read_text(encoding="utf-8")
+    return iter(csv.DictReader(text.splitlines()))
+
+
 def paper_claims() -> list[Claim]:
-    """Read the paper's numbers. A range becomes two claims, `.low` and `.high`."""
-    file = resources.files("titan_repro.boards").joinpath("paper_claims.csv")
+    """Read the numbers of the paper's text. A range becomes two claims, `.low` and `.high`."""
     claims = []
-    for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
+    for row in _rows("paper_claims.csv"):
         ends = row["value"].split("-")
         names = [row["id"]] if len(ends) == 1 else [row["id"] + end for end in (".low", ".high")]
         claims += [
@@ -78,132 +100,176 @@ def paper_claims() -> list[Claim]:
     return claims
 
 
+def paper_figures() -> list[Figure]:
+    """Read the absolute numbers of the paper's device and of independent benchmarks."""
+    return [Figure(**{**row, "value": float(row["value"])}) for row in _rows("paper_device.csv")]
+
+
 @dataclass(frozen=True)
 class Setup:
-    """One of the paper's models with the work of everything that its claims speak of.
+    """One of the paper's models at 224 x 224, with the work of all that its figures speak of."""
 
-    score: the work of one scoring pass by its number of samples.
-    select: the work of each policy's own arithmetic: rs, ll (hl is its mirror image), ocs, titan.
-    arrival: the coarse filter's work for one sample.
-    parameter_bytes, tensors: of the weights.
-    extra_bytes: memory of pipelined Titan beyond that of rs.
-    """
+    build: Callable[[Sequence[int], int], BlockNetwork]
+    _counters: dict[tuple[str, int], RoundCounter] = field(default_factory=dict, compare=False)
 
-    score: Callable[[int], Work]
-    select: Mapping[str, Work]
-    arrival: Work
-    train: Work
-    parameter_bytes: float
-    tensors: int
-    extra_bytes: float
+    def counter(self, selector: str, blocks: int = 1) -> RoundCounter:
+        """Return what counts rounds of a selector: titan, cis, or a baseline."""
+        key = (selector, blocks)
+        if key not in self._counters:
+            coarse = CoarseFilter(
+                BUDGET, "rep_plus_div", "per_class_proportional", 1.0, num_classes=CLASSES
+            )
+            self._counters[key] = RoundCounter(
+                self.network,
+                coarse if selector == "titan" else None,
+                BASELINES.get(selector, ClassifiedImportanceSampling()),
+                input_shape=(3, SIDE, SIDE),
+                blocks=blocks,
+            )
+        return self._counters[key]
 
-    def round(self, selector: str, score_at_once: int | None) -> RoundWork:
-        """Return the work of a round."""
-        scored = {"rs": 0, "ll": VELOCITY, "ocs": VELOCITY, "titan": BUDGET}[selector]
-        return RoundWork(
-            filter=self.arrival * VELOCITY if selector == "titan" else NO_WORK,
-            score=in_batches(scored, score_at_once or scored, self.score),
-            select=self.select[selector],
-            train=self.train,
+    @cached_property
+    def network(self) -> BlockNetwork:
+        """The network, without data."""
+        with torch.device(META):
+            return self.build((3, SIDE, SIDE), CLASSES)
+
+    @cached_property
+    def rs(self) -> RoundWork:
+        """A round of random selection."""
+        return self.counter("rs").round(RANDOM, filter_at_once=1, score_at_once=1)
+
+    @cached_property
+    def titan(self) -> RoundWork:
+        """A round of Titan, samples taken one by one."""
+        return self.counter("titan").round(TITAN, filter_at_once=1, score_at_once=1)
+
+    @cached_property
+    def state(self) -> tuple[int, int]:
+        """Bytes and tensors that are handed over."""
+        return self.counter("titan").state
+
+    @cached_property
+    def one(self) -> Work:
+        """Scoring one sample."""
+        return self.counter("cis").score(1)
+
+    @cached_property
+    def choice(self) -> Work:
+        """C-IS's choice among a round's samples, a sample's part of it."""
+        return self.counter("cis").select(VELOCITY, BATCH) * (1 / VELOCITY)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes by purpose, of pipelined Titan."""
+        return round_memory(
+            self.counter("titan"), TITAN, filter_at_once=1, score_at_once=1, separate=True
         )
 
 
 def paper_setups() -> dict[str, Setup]:
-    """Count the work of every model of the paper; takes some seconds."""
-    return {model: _setup(*parts) for model, parts in MODELS.items()}
+    """Return the models of the paper's figures and those of the independent benchmarks."""
+    names = (*IMAGE_MODELS, "resnet34", "squeezenet1_1")
+    return {name: Setup(getattr(networks, name)) for name in names}
 
 
-def paper_224_step() -> Work:
-    """Return the work of section 2.2's training step, taken to be on 224 x 224 pixels.
+def fitted_numbers(board: Board, setups: Mapping[str, Setup]) -> dict[str, float]:
+    """Return the model's number for every figure that constants are fitted to.
 
-    On 32 x 32 its 20 s would be a hundredth of the rate that everything else asks for.
+    The delay of C-IS is that of the training processor, as in Figure 6(a), where 30 of it are what
+    a sequence adds; the filter's is that of the other one.
     """
-    return training_work(meta_copy(mobilenet((3, 224, 224), 10)), (3, 224, 224), 16)
-
-
-def _setup(build: Callable[[], BlockNetwork], shape: Sequence[int]) -> Setup:
-    network = meta_copy(build())
-    classes = network.classifier.out_features
-    coarse_filter = CoarseFilter(
-        BUDGET, "rep_plus_div", "per_class_proportional", 1.0, num_classes=classes
-    )
-    titan = RoundCounter(network, coarse_filter, ClassifiedImportanceSampling(), input_shape=shape)
-    rs = RoundCounter(network, None, UniformSampling(), input_shape=shape)
-    policies: dict[str, Policy] = {
-        "rs": UniformSampling(),
-        "ll": LossRanking("low"),
-        "ocs": OnlineCoresetSelection(),
-    }
-    select = {
-        name: RoundCounter(network, None, policy, input_shape=shape).select(VELOCITY, BATCH)
-        for name, policy in policies.items()
-    }
-    weights = [p.numel() * p.element_size() for p in network.parameters()]
-    return Setup(
-        score=titan.score,
-        select={**select, "titan": titan.select(BUDGET, BATCH)},
-        arrival=titan.filter(1, 1),
-        train=titan.train(BATCH),
-        parameter_bytes=sum(weights),
-        tensors=len(weights),
-        extra_bytes=_extra_bytes(titan, rs),
-    )
-
-
-def _extra_bytes(titan: RoundCounter, rs: RoundCounter) -> float:
-    ours = round_memory(
-        titan,
-        RoundSize(VELOCITY, BUDGET, BUDGET, BATCH),
-        filter_at_once=1,
-        score_at_once=1,
-        separate=True,
-    )
-    plain = round_memory(
-        rs, RoundSize(0, 0, VELOCITY, BATCH), filter_at_once=1, score_at_once=1, separate=False
-    )
-    return ours.total - plain.total
-
-
-def modelled_claims(
-    board: Board, setups: Mapping[str, Setup], step_224: Work | None = None
-) -> dict[str, float]:
-    """Return the model's number for every claim, by id.
-
-    step_224: see `paper_224_step`; None leaves its claim out.
-    """
-    numbers: dict[str, float] = {}
-    latencies, hidden = [], []
-    selecting = board.processors[board.select]
-    for model, setup in setups.items():
-        costs = {name: inline_round(board, setup, name) for name in ("rs", "ll", "ocs", "titan")}
-        pipelined = pipelined_round(board, setup)
-        latency = selecting.seconds(setup.arrival)
-        latencies.append(1000 * latency)
-        for claimed, counted in (("ll", "ll"), ("hl", "ll"), ("ocs", "ocs")):
-            ratio = costs[counted].seconds / costs["rs"].seconds
-            numbers[f"table1.time.{model}.{claimed}"] = ratio
-        if model in IMAGE_MODELS:
-            alone = costs["rs"].seconds
-            added, left = costs["titan"].seconds - alone, pipelined.seconds - alone
-            hidden.append(100 * (1 - left / added))
-            numbers[f"fig6c.memory.{model}"] = setup.extra_bytes / MB
-            numbers[f"fig6d.power.{model}"] = pipelined.watts / costs["rs"].watts
-            numbers[f"fig8.delay.{model}"] = selecting.seconds(setup.score(1)) / latency
-    numbers["fig6b.latency.low"], numbers["fig6b.latency.high"] = min(latencies), max(latencies)
-    if hidden:
-        numbers["fig6a.pipeline_masks"] = fmean(hidden)
-    if step_224 is not None:
-        numbers["section2.batch_time"] = board.processors[board.train].seconds(step_224)
+    numbers = {}
+    for model in IMAGE_MODELS:
+        setup, training = setups[model], board.processors[board.train]
+        rs, piped = rs_round(board, setup), titan_round(board, setup)
+        whole = training.seconds(setup.one) + training.seconds(setup.choice)
+        numbers |= {
+            f"fig6a.alone.{model}": rs.seconds,
+            f"fig6a.sequence.{model}": sequence_seconds(board, setup),
+            f"fig6a.pipelined.{model}": piped.seconds,
+            f"fig8.cis.{model}": 1e3 * whole,
+            f"fig8.titan1.{model}": arrival_ms(board, setup, 1),
+            f"fig6d.rs.{model}": rs.watts,
+            f"fig6d.titan.{model}": piped.watts,
+        }
     return numbers
 
 
-def inline_round(board: Board, setup: Setup, selector: str) -> RoundCost:
-    """Return the cost of a selector's round with its stages in sequence."""
-    return inline_cost(board, setup.round(selector, board.score_at_once))
+def modelled_numbers(board: Board, setups: Mapping[str, Setup]) -> dict[str, float]:
+    """Return the model's number for every figure."""
+    numbers = fitted_numbers(board, setups)
+    for model in IMAGE_MODELS:
+        setup = setups[model]
+        numbers |= {f"fig8.titan{n}.{model}": arrival_ms(board, setup, n) for n in (3, 5)}
+        numbers |= {f"fig6c.{part}.{model}": size for part, size in memory_mb(setup).items()}
+        if model != "alexnet":
+            for name in ("ll", "hl"):
+                ratio = baseline_seconds(board, setup, name) / numbers[f"fig6a.alone.{model}"]
+                numbers[f"table1.{name}.{model}"] = ratio
+    for name in BASELINES:
+        if name != "hl":
+            seconds = baseline_seconds(board, setups["mobilenet"], name)
+            numbers[f"fig2a.{name}.mobilenet"] = seconds
+    return numbers | _independent(board, setups)
 
 
-def pipelined_round(board: Board, setup: Setup) -> RoundCost:
-    """Return the cost of Titan's round with selection beside training."""
-    work = setup.round("titan", board.score_at_once)
-    copying = synchronisation_work(board, setup.parameter_bytes, setup.tensors)
-    return pipelined_cost(board, work, copying)
+def _independent(board: Board, setups: Mapping[str, Setup]) -> dict[str, float]:
+    cpu, half = board.processors["cpu"], board.processors["gpu"].in_half_precision()
+    places: list[tuple[str, Processor, tuple[str, ...]]] = [
+        ("torch2trt.gpu", half, ("alexnet", "squeezenet", "resnet34", "resnet50")),
+        ("ncnn.cpu", cpu, ("squeezenet1_1", "mobilenet", "alexnet", "resnet50")),
+        ("ncnn.gpu", half, ("mobilenet", "resnet50")),
+    ]
+    return {
+        f"{place}.{model}": 1e3 * processor.seconds(setups[model].one)
+        for place, processor, models in places
+        for model in models
+    }
+
+
+def rs_round(board: Board, setup: Setup) -> RoundCost:
+    """Return the cost of a round of random selection."""
+    return inline_cost(board, setup.rs)
+
+
+def titan_round(board: Board, setup: Setup) -> RoundCost:
+    """Return the cost of a pipelined round of Titan."""
+    return pipelined_cost(board, setup.titan, *setup.state)
+
+
+def sequence_seconds(board: Board, setup: Setup, *, with_filter: bool = False) -> float:
+    """Return the time of a round of Titan in sequence.
+
+    with_filter: false for Figure 6(a), whose rounds in sequence are training and 30 times the
+    delay of C-IS and hold no filter (contradictions.csv).
+    """
+    work = setup.titan
+    work = work if with_filter else RoundWork(NO_WORK, work.score, work.select, work.train)
+    return inline_cost(board, work).seconds
+
+
+def baseline_seconds(board: Board, setup: Setup, selector: str) -> float:
+    """Return the time of a round of a baseline, which looks at samples one by one."""
+    counter = setup.counter(selector)
+    scored = 0 if selector in ("rs", "camel") else VELOCITY
+    size = RoundSize(0, scored, VELOCITY, BATCH)
+    return inline_cost(board, counter.round(size, filter_at_once=1, score_at_once=1)).seconds
+
+
+def arrival_ms(board: Board, setup: Setup, blocks: int) -> float:
+    """Return what the filter takes of a sample, in milliseconds, on features of so many blocks."""
+    work = setup.counter("titan", blocks).filter(1, 1)
+    return 1e3 * board.processors[board.select].seconds(work)
+
+
+def memory_mb(setup: Setup) -> dict[str, float]:
+    """Return megabytes as Figure 6(c) divides them: update, fine, coarse, and all of Titan."""
+    memory, sample = setup.memory, FLOAT * 3 * SIDE**2
+    batch = BATCH * (sample + LABEL)
+    parts = {
+        "update": memory.parameters + memory.gradients + memory.activations,
+        "fine": memory.scoring + memory.copies - batch,
+        "coarse": memory.filter + sample,
+    }
+    return {name: size / MB for name, size in parts.items()} | {"titan": memory.total / MB}
