@@ -11,12 +11,7 @@ import pytest
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.boards.clock import Replayed, modelled, pipelined_round
-from titan_repro.boards.cost_model import (
-    RoundCost,
-    inline_cost,
-    pipelined_cost,
-    synchronisation_work,
-)
+from titan_repro.boards.cost_model import RoundCost, inline_cost, pipelined_cost
 from titan_repro.boards.round_work import RoundCounter, RoundSize
 from titan_repro.cli.report import _count_rounds, _device, main
 from titan_repro.figures.replay import _table, replay_report
@@ -144,9 +139,8 @@ def test_rounds_that_differ_are_charged_each_for_itself():
     order = [large, small, small, large, small]
     result = modelled(board, counter, recorded(*order), delay=1)
     weights = [p.numel() * 4 for p in counter.network.parameters()]
-    copying = synchronisation_work(board, sum(weights), len(weights))
     works = [counter.round(size, filter_at_once=1, score_at_once=1) for size in order]
-    costs = [pipelined_cost(board, work, copying) for work in works]
+    costs = [pipelined_cost(board, work, sum(weights), len(weights)) for work in works]
     assert np.diff(result.seconds) == pytest.approx([cost.seconds for cost in costs])
     assert np.diff(result.joules) == pytest.approx([cost.joules for cost in costs])
     assert result.inline_seconds == pytest.approx(

@@ -159,7 +159,9 @@ def _number(name: str, node: Mapping[str, Any], parent: str = "", *, zero: bool 
     value = node[name]
     known = type(value) in (int, float) and math.isfinite(value)
     if not known or value < 0 or (value == 0 and not zero):
-        raise _refused(name, parent, value, f"finite numbers {'of at least' if zero else 'above'} 0")
+        raise _refused(
+            name, parent, value, f"finite numbers {'of at least' if zero else 'above'} 0"
+        )
     return float(value)
 
 

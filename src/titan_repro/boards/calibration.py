@@ -128,7 +128,7 @@ def left_out(
     modelled: Mapping[str, Any], figures: Sequence[Figure], setups: Mapping[str, Setup]
 ) -> dict[str, float]:
     """Return the model's number for every figure, fitted on those of the other models alone."""
-    numbers = {}
+    numbers: dict[str, float] = {}
     for model in IMAGE_MODELS:
         others = [figure for figure in figures if figure.model != model]
         found = fitted_numbers(calibrate(modelled, others, setups).board, setups)

@@ -53,7 +53,7 @@ def evaluate(arithmetic: str) -> float:
 
 def _value(node: ast.AST, arithmetic: str) -> float:
     match node:
-        case ast.Constant(value=int() | float() as number):
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return float(number)
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in OPERATORS:
             return OPERATORS[type(sign)](_value(left, arithmetic), _value(right, arithmetic))

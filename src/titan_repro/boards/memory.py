@@ -74,7 +74,9 @@ def round_memory(
         parameters=parameters,
         gradients=sum(p.numel() * p.element_size() for p in network.parameters()),
         activations=size.trained * sample + training_activations(network, shape, size.trained),
-        filter=_filter_bytes(counter, filter_at_once or size.filtered, sums) if size.filtered else 0,
+        filter=_filter_bytes(counter, filter_at_once or size.filtered, sums)
+        if size.filtered
+        else 0,
         scoring=_buffered(counter, size) * (sample + LABEL)
         + (scored * sample + scoring_activations(network, shape, scored)),
         copies=parameters + size.trained * (sample + LABEL) if separate else 0,

@@ -90,7 +90,10 @@ def _cut(features: nn.Sequential, ends: Sequence[int]) -> nn.Sequential:
     """Return the parts between the places where blocks end."""
     starts = (0, *ends[:-1])
     return nn.Sequential(
-        *(nn.Sequential(*features[start:end]) for start, end in zip(starts, ends, strict=True))
+        *(
+            nn.Sequential(*list(features)[start:end])
+            for start, end in zip(starts, ends, strict=True)
+        )
     )
 
 

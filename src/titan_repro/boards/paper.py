@@ -45,7 +45,7 @@ BASELINES: Mapping[str, Policy] = {
     "ocs": OnlineCoresetSelection(),
     "camel": Camel(),
 }
-"""As Figure 2(a) and Table 1 have them; IS on gradients of all parameters, as section 2.3 has it."""
+"""As Figure 2(a) and Table 1 have them; IS on gradients of all parameters, as in section 2.3."""
 
 MB = 1e6
 
@@ -102,7 +102,12 @@ def paper_claims() -> list[Claim]:
 
 def paper_figures() -> list[Figure]:
     """Read the absolute numbers of the paper's device and of independent benchmarks."""
-    return [Figure(**{**row, "value": float(row["value"])}) for row in _rows("paper_device.csv")]
+    return [
+        Figure(
+            row["id"], float(row["value"]), row["unit"], row["use"], row["source"], row["residual"]
+        )
+        for row in _rows("paper_device.csv")
+    ]
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ def fitted_numbers(board: Board, setups: Mapping[str, Setup]) -> dict[str, float
     The delay of C-IS is that of the training processor, as in Figure 6(a), where 30 of it are what
     a sequence adds; the filter's is that of the other one.
     """
-    numbers = {}
+    numbers: dict[str, float] = {}
     for model in IMAGE_MODELS:
         setup, training = setups[model], board.processors[board.train]
         rs, piped = rs_round(board, setup), titan_round(board, setup)

@@ -206,5 +206,5 @@ def in_batches(samples: int, at_once: int, work: Callable[[int], Work]) -> Work:
     if samples == 0:
         return NO_WORK
     full, rest = divmod(samples, at_once)
-    total = work(at_once) * full
+    total = work(at_once) * full if full else NO_WORK
     return total + work(rest) if rest else total

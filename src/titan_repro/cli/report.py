@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
     )
     fit.add_argument(
-        "--figure", type=Path, metavar="FILE", help="also draw Figures 6 and 8 as modelled"
+        "--figures", type=Path, metavar="FOLDER", help="also draw Figures 6 and 8 as modelled"
     )
     fit.set_defaults(call=_calibration)
     return parser
@@ -104,17 +104,14 @@ def replay_on(*overrides: str) -> "Replay":
 def _calibration(options: argparse.Namespace) -> None:
     from titan_repro.boards.board import read_board
     from titan_repro.boards.paper import paper_setups
-    from titan_repro.figures.board import board_figure
+    from titan_repro.figures.board import board_figures
     from titan_repro.figures.calibration import calibration_report
-    from titan_repro.figures.pictures import check_format
 
-    if options.figure is not None:
-        check_format(options.figure)
     modelled, setups = _profile(["device=jetson_nano"])["modelled"], paper_setups()
     print(calibration_report(modelled, setups))
-    if options.figure is not None:
-        board_figure(read_board(modelled), setups, options.figure)
-        print(f"\nFigure: {options.figure}")
+    if options.figures is not None:
+        drawn = board_figures(read_board(modelled), setups, options.figures)
+        print("\nFigures: " + ", ".join(map(str, drawn)))
 
 
 def _profile(overrides: list[str]) -> dict[str, Any]:
