@@ -162,7 +162,7 @@ def test_the_report_tells_fitted_from_checked(setups, monkeypatch):
     monkeypatch.setattr(report, "left_out", lambda *_: {f.id: 2 * f.value for f in FITTED})
     text = calibration_report(PROFILE, setups)
     assert text == calibration_report(PROFILE, setups)
-    titles = ("Fitted: 28", "Checked, not seen", "What the larger", "Rounds at", "exclude one")
+    titles = ("Fitted: 28", "Checked, not seen", "What the larger", "Rounds at", "Numbers of the p")
     places = [text.index(title) for title in titles]
     assert places == sorted(places)
     assert places[0] < text.index("| fig6a.alone.alexnet") < places[1]
