@@ -9,14 +9,12 @@ import yaml
 from titan_repro.boards.board import read_board
 from titan_repro.boards.calibration import CONSTANTS, calibrate
 from titan_repro.boards.contradictions import evaluate, paper_contradictions
-from titan_repro.boards.paper import (
-    IMAGE_MODELS,
+from titan_repro.boards.paper import IMAGE_MODELS, paper_claims, paper_figures
+from titan_repro.boards.paper_model import (
     baseline_seconds,
     fitted_numbers,
     memory_mb,
     modelled_numbers,
-    paper_claims,
-    paper_figures,
     paper_setups,
     rs_round,
     sequence_seconds,

@@ -9,7 +9,7 @@ import torch
 
 from titan_repro.boards.board import read_board
 from titan_repro.boards.layers import ARITHMETIC, Kind
-from titan_repro.boards.paper import paper_setups
+from titan_repro.boards.paper_model import paper_setups
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import identity, plain, validate
 from titan_repro.devices import process as profile

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from titan_repro.boards.board import read_board
-from titan_repro.boards.paper import IMAGE_MODELS, paper_setups
+from titan_repro.boards.paper import IMAGE_MODELS
+from titan_repro.boards.paper_model import paper_setups
 from titan_repro.conf_path import conf_dir
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.board import DELAYS, ROUNDS, board_figures, draw_delays, draw_groups

@@ -15,7 +15,8 @@ from scipy.optimize import least_squares
 
 from titan_repro.boards.board import read_board
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import IMAGE_MODELS, Figure, Setup, fitted_numbers
+from titan_repro.boards.paper import IMAGE_MODELS, Figure
+from titan_repro.boards.paper_model import Setup, fitted_numbers
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def replay_on(*overrides: str) -> "Replay":
 
 def _calibration(options: argparse.Namespace) -> None:
     from titan_repro.boards.board import read_board
-    from titan_repro.boards.paper import paper_setups
+    from titan_repro.boards.paper_model import paper_setups
     from titan_repro.figures.board import board_figures
     from titan_repro.figures.calibration import calibration_report
 

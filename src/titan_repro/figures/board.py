@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import IMAGE_MODELS, Setup, modelled_numbers, paper_figures
+from titan_repro.boards.paper import IMAGE_MODELS, paper_figures
+from titan_repro.boards.paper_model import Setup, modelled_numbers
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.pictures import save
 from titan_repro.figures.style import colour, pyplot

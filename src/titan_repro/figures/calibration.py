@@ -8,12 +8,10 @@ from titan_repro.analysis.comparison import markdown
 from titan_repro.boards.calibration import CONSTANTS, Calibration, calibrate, left_out
 from titan_repro.boards.contradictions import evaluate, paper_contradictions
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import (
-    IMAGE_MODELS,
-    Figure,
+from titan_repro.boards.paper import IMAGE_MODELS, Figure, paper_figures
+from titan_repro.boards.paper_model import (
     Setup,
     modelled_numbers,
-    paper_figures,
     rs_round,
     sequence_seconds,
     titan_round,
