@@ -81,7 +81,9 @@ def test_memory_of_random_selection_and_of_titan():
     assert plain.parameters == plain.gradients == parameters
     assert plain.filter == plain.scoring == plain.copies == 0
     assert plain.total == 2 * parameters + plain.activations
-    assert ours.filter == DOUBLE * 5 * (200 + 2) + FLOAT * 200
+    assert ours.filter == FLOAT * 5 * (200 + 2) + FLOAT * 200
+    here = round_memory(titan, RoundSize(100, 30, 30, 10), separate=True, sums=DOUBLE, **sizes)
+    assert here.filter == DOUBLE * 5 * (200 + 2) + FLOAT * 200
     candidates, one_forward = 30 * (900 * FLOAT + LABEL), FLOAT * (900 + 2 * 200)
     assert ours.scoring == candidates + one_forward
     assert ours.copies == parameters + 10 * (900 * FLOAT + LABEL)

@@ -125,7 +125,7 @@ def test_figure_8_draws_latency_and_accuracy_by_blocks(runs, axes, nano, tmp_pat
         expected = accuracy(summaries(runs, selector=name))
         assert final[label][1] == pytest.approx([expected, expected])
     whole = latency["cis on everything, modelled on jetson_nano"][1][0]
-    assert f"modelled {whole / modelled[0]:.3f} x" in axes[0].get_title()
+    assert f"modelled {whole / modelled[0]:.2f} x" in axes[0].get_title()
     assert "2 seeds" in text
     assert text.count("\n| ") == 1 + 2 + 2  # header, blocks, cis and rs
 

@@ -1,5 +1,6 @@
 """What one sample of the stream costs on a modelled board."""
 
+from titan_repro.boards.clock import arrival_latency, scoring_latency
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.round_work import RoundCounter
 from titan_repro.selection.base import Needs
@@ -11,10 +12,8 @@ def modelled_latency(board: Board, counter: RoundCounter, samples: int, batch_si
     With a coarse filter, what it takes of one sample; without one, scoring one sample, and choosing
     a batch among a round's `samples`, divided by them. NaN for a policy that looks at none.
     """
-    processor = board.processors[board.select]
     if counter.coarse_filter is not None:
-        return 1e3 * processor.seconds(counter.filter(1, 1))
+        return 1e3 * arrival_latency(board, counter)
     if counter.policy.needs is Needs.NOTHING:
         return float("nan")
-    choice = processor.seconds(counter.select(samples, batch_size)) / samples
-    return 1e3 * (processor.seconds(counter.score(1)) + choice)
+    return 1e3 * scoring_latency(board, counter, samples, batch_size)

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from titan_repro.boards.cost_model import (
-    Board,
-    RoundCost,
-    inline_cost,
-    pipelined_cost,
-    synchronisation_work,
-)
+from titan_repro.boards.cost_model import Board, RoundCost, inline_cost, pipelined_cost
 from titan_repro.boards.idle import ALWAYS, IdleTrace
 from titan_repro.boards.memory import Memory, round_memory
 from titan_repro.boards.round_work import RoundCounter, RoundSize, RoundWork
@@ -81,9 +75,7 @@ def inline_round(board: Board, counter: RoundCounter, size: RoundSize) -> RoundC
 
 def pipelined_round(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:
     """Return the cost of a round that selects beside training."""
-    weights = [p.numel() * p.element_size() for p in counter.network.parameters()]
-    copying = synchronisation_work(board, sum(weights), len(weights))
-    return pipelined_cost(board, _work(board, counter, size), copying)
+    return pipelined_cost(board, _work(board, counter, size), *counter.on(board.stand_ins).state)
 
 
 def board_memory(
@@ -91,7 +83,7 @@ def board_memory(
 ) -> Memory:
     """Return the memory of a round, by purpose."""
     return round_memory(
-        counter,
+        counter.on(board.stand_ins),
         size,
         filter_at_once=board.filter_at_once,
         score_at_once=board.score_at_once,
@@ -99,8 +91,23 @@ def board_memory(
     )
 
 
+def arrival_latency(board: Board, counter: RoundCounter) -> float:
+    """Return the seconds that the coarse filter takes of one sample as it arrives."""
+    return board.processors[board.select].seconds(counter.on(board.stand_ins).filter(1, 1))
+
+
+def scoring_latency(board: Board, counter: RoundCounter, samples: int, batch_size: int) -> float:
+    """Return the seconds that a selector without a filter takes of one sample.
+
+    Looking at it, and a choice among a round's `samples` divided by their number.
+    """
+    counted, processor = counter.on(board.stand_ins), board.processors[board.select]
+    choice = processor.seconds(counted.select(samples, batch_size)) / samples
+    return processor.seconds(counted.score(1)) + choice
+
+
 def _work(board: Board, counter: RoundCounter, size: RoundSize) -> RoundWork:
-    return counter.round(
+    return counter.on(board.stand_ins).round(
         size, filter_at_once=board.filter_at_once, score_at_once=board.score_at_once
     )
 

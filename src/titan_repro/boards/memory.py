@@ -7,20 +7,23 @@ leaves them out as well.
 
 import copy
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from titan_repro.boards.layers import META
 from titan_repro.boards.round_work import RoundCounter, RoundSize
-from titan_repro.boards.work import META, tensors_in
 from titan_repro.models.base import BlockNetwork
 
 FLOAT, DOUBLE, LABEL = 4, 8, 8
+"""Bytes of a number in single and in double precision, and of a label."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,12 @@ def round_memory(
     filter_at_once: int | None,
     score_at_once: int | None,
     separate: bool,
+    sums: int = FLOAT,
 ) -> Memory:
     """Return the memory of a round.
 
     separate: selection runs on another processor, with its own copy of the weights.
+    sums: bytes of a number in the filter's running sums.
     The rest as of `RoundCounter.round`.
     """
     network, shape = counter.network, counter.input_shape
@@ -69,7 +74,9 @@ def round_memory(
         parameters=parameters,
         gradients=sum(p.numel() * p.element_size() for p in network.parameters()),
         activations=size.trained * sample + training_activations(network, shape, size.trained),
-        filter=_filter_bytes(counter, filter_at_once or size.filtered) if size.filtered else 0,
+        filter=_filter_bytes(counter, filter_at_once or size.filtered, sums)
+        if size.filtered
+        else 0,
         scoring=_buffered(counter, size) * (sample + LABEL)
         + (scored * sample + scoring_activations(network, shape, scored)),
         copies=parameters + size.trained * (sample + LABEL) if separate else 0,
@@ -105,11 +112,11 @@ def scoring_activations(network: BlockNetwork, shape: Sequence[int], samples: in
         return peak_bytes(lambda: trial(inputs))
 
 
-def _filter_bytes(counter: RoundCounter, at_once: int) -> int:
+def _filter_bytes(counter: RoundCounter, at_once: int, sums: int) -> int:
     """Return the running sums of every class and the features of the samples at hand."""
     features = counter.features(at_once)
     length = features[0].numel()
-    return DOUBLE * counter.classes * (length + 2) + features.numel() * features.element_size()
+    return sums * counter.classes * (length + 2) + features.numel() * features.element_size()
 
 
 def peak_bytes(computation: Callable[[], object]) -> int:
@@ -118,6 +125,11 @@ def peak_bytes(computation: Callable[[], object]) -> int:
     with living:
         computation()
     return living.peak
+
+
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """Yield every tensor in nested lists, tuples and dictionaries."""
+    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]

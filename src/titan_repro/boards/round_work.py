@@ -1,34 +1,25 @@
-"""The work of each stage of a round, counted with the filter and policy that ran it.
-
-Counted is their tensor code and the network as it is, every candidate scored from its input, which
-is what the paper describes; the short cuts of a CPU (docs/design.md) are not.
-"""
+"""The work of each stage of a round of one network under one selector, by formula."""
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from math import prod
 
 import torch
 from torch import Tensor
 
-from titan_repro.boards.work import (
-    META,
-    NO_WORK,
-    Work,
-    as_backward,
-    count,
-    meta_copy,
-    scoring_work,
-    shallow_work,
-    training_work,
-)
+from titan_repro.boards import steps
+from titan_repro.boards.layers import META, Layer, walk
+from titan_repro.boards.work import NO_WORK, Work
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.norm import scoring_mode
-from titan_repro.selection.base import Candidates, GradientMoments, Needs, Policy
+from titan_repro.selection.base import Policy
 from titan_repro.selection.coarse_filter import CoarseFilter
-from titan_repro.selection.full_gradients import full_gradient_moments
 from titan_repro.selection.selector import Selector
+
+COLOURS = 3
+"""Channels of the images that published networks take."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +45,25 @@ class RoundSize:
     trained: int
 
 
+@dataclass(frozen=True)
+class StandIns:
+    """Published networks that a board's figures are of, by the names of the models (conf/model).
+
+    size: pixels of a side of the images that they are given.
+    """
+
+    size: int
+    networks: dict[str, Callable[[Sequence[int], int], BlockNetwork]]
+
+
 class RoundCounter:
     """Counts rounds of one network under one selector.
 
-    coarse_filter: None if the selector has none. Network, filter and policy are copied, never
-        changed.
+    coarse_filter: None if the selector has none. Of filter and policy no code is run: what counts
+        is whether there is a filter that looks at features, and which policy it is.
     input_shape: of one sample.
-    blocks, pooling, scoring_norm: as of `pipeline.selector.Selector`.
+    blocks, pooling, scoring_norm: as of `selection.selector.Selector`.
+    model: the network's name in conf/model, for `on`.
 
     Not counted: gathering and normalising inputs, and the stream's own bookkeeping; on a device
     samples come from a sensor.
@@ -76,8 +79,9 @@ class RoundCounter:
         blocks: int = 1,
         pooling: str = "none",
         scoring_norm: str = "running",
+        model: str = "",
     ) -> None:
-        self.network = meta_copy(network)
+        self.network = copy.deepcopy(network).to(META)
         self.coarse_filter = coarse_filter
         self.policy = policy
         self.input_shape = tuple(input_shape)
@@ -85,14 +89,20 @@ class RoundCounter:
         self.blocks = blocks
         self.pooling = pooling
         self.scoring_norm = scoring_norm
+        self.model = model
         self.filter = cache(self._filter)
         self.score = cache(self._score)
         self.select = cache(self._select)
         self.train = cache(self._train)
+        self._standing_in: dict[tuple[object, int], RoundCounter] = {}
 
     @classmethod
     def of(
-        cls, network: BlockNetwork, selector: Selector, input_shape: Sequence[int]
+        cls,
+        network: BlockNetwork,
+        selector: Selector,
+        input_shape: Sequence[int],
+        model: str = "",
     ) -> "RoundCounter":
         """Return what counts rounds of a network under a selector as it is composed."""
         return cls(
@@ -103,7 +113,44 @@ class RoundCounter:
             blocks=selector.blocks,
             pooling=selector.pooling,
             scoring_norm=selector.scoring_norm,
+            model=model,
         )
+
+    def on(self, stand_ins: StandIns | None) -> "RoundCounter":
+        """Return what counts the same rounds of the published network that stands for this one.
+
+        Itself without stand-ins, for a model that has none, and for other data than colour images.
+        """
+        images = len(self.input_shape) == 3 and self.input_shape[0] == COLOURS
+        build = stand_ins.networks.get(self.model) if stand_ins is not None and images else None
+        if build is None or stand_ins is None:
+            return self
+        key = (build, stand_ins.size)
+        if key not in self._standing_in:
+            shape = (COLOURS, stand_ins.size, stand_ins.size)
+            with torch.device(META):
+                network = build(shape, self.classes)
+            self._standing_in[key] = RoundCounter(
+                network,
+                self.coarse_filter,
+                self.policy,
+                input_shape=shape,
+                blocks=self.blocks,
+                pooling=self.pooling,
+                scoring_norm=self.scoring_norm,
+            )
+        return self._standing_in[key]
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's layers."""
+        return walk(self.network, self.input_shape)
+
+    @cached_property
+    def state(self) -> tuple[int, int]:
+        """Bytes of weights and running statistics, and in how many tensors."""
+        tensors = [t for t in self.network.state_dict().values() if t.is_floating_point()]
+        return sum(t.numel() * t.element_size() for t in tensors), len(tensors)
 
     def round(
         self, size: RoundSize, *, filter_at_once: int | None, score_at_once: int | None
@@ -122,71 +169,36 @@ class RoundCounter:
 
     def features(self, samples: int) -> Tensor:
         """Return the filter's features of samples at once, (samples, *feature_shape), no data."""
-        with torch.no_grad(), scoring_mode(self.network, self.scoring_norm):
-            features = self.network.features(self._inputs(samples), self.blocks)
+        with torch.no_grad(), scoring_mode(self.network, "running"):
+            inputs = torch.empty(samples, *self.input_shape, device=META)
+            features = self.network.features(inputs, self.blocks)
         average = self.pooling == "average" and features.ndim > 2
         return features.flatten(start_dim=2).mean(dim=2) if average else features
 
     def _filter(self, samples: int, at_once: int | None) -> Work:
-        """Return the work of filtering a round: features, class statistics, ranking."""
-        if self.coarse_filter is None or samples == 0:
+        """Return the work of filtering a round; a filter that draws at random does none."""
+        if self.coarse_filter is None or samples == 0 or not self.coarse_filter.needs_features:
             return NO_WORK
-        batch = at_once or samples
-        features = (
-            shallow_work(self.network, self.input_shape, self.blocks, batch)
-            if self.coarse_filter.needs_features
-            else NO_WORK
-        )
-        if at_once is None:
-            return features + _admission_work(self.coarse_filter, self.features(samples))
-        per_sample = features + _arrival_work(self.coarse_filter, self.features(1).shape[1:])
-        return per_sample * samples
+        length, batch = prod(self.features(1).shape[1:]), at_once or samples
+        one = steps.filter_work(self.layers, self.blocks, length, batch)
+        return one * (samples / batch)
 
     def _score(self, samples: int) -> Work:
         """Return the work of one scoring pass over samples at once."""
+        width = self.network.classifier.in_features
         needs = self.policy.needs
-        if needs in (Needs.NOTHING, Needs.INPUTS):
-            return NO_WORK
-        if needs is Needs.FULL_GRADIENTS:  # computed sample after sample
-            return self._full_gradient() * samples
-        return scoring_work(self.network, self.input_shape, samples, self.scoring_norm)
-
-    def _full_gradient(self) -> Work:
-        """Return the work of one sample's gradient over all parameters."""
-        sample, label = self._inputs(1), _labels(1)
-        with scoring_mode(self.network, self.scoring_norm):
-            total = count(lambda: full_gradient_moments(self.network, sample, label, self.classes))
-        return as_backward(total, scoring_work(self.network, self.input_shape, 1).flops)
+        return steps.scoring_work(self.layers, needs, width, self.classes, samples)
 
     def _select(self, candidates: int, batch_size: int) -> Work:
         """Return the work of the policy's own arithmetic; none where a batch is drawn at random."""
-        if candidates == 0:
-            return NO_WORK
-        policy, known = copy.deepcopy(self.policy), self._candidates(candidates)
-        with torch.no_grad():
-            return count(lambda: policy.select(known, batch_size, torch.Generator()))
+        width = self.network.classifier.in_features
+        inputs = prod(self.input_shape)
+        return steps.selection_work(self.policy, candidates, width, self.classes, inputs)
 
     def _train(self, batch_size: int) -> Work:
         """Return the work of one training step."""
-        return training_work(self.network, self.input_shape, batch_size)
-
-    def _candidates(self, candidates: int) -> Candidates:
-        """Return candidates without data, with everything that a policy may need of them."""
-        width = self.network.classifier.in_features
-        return Candidates(
-            labels=_labels(candidates),
-            stream_counts=_labels(self.classes),
-            inputs=self._inputs(candidates),
-            logits=torch.empty(candidates, self.classes, device=META),
-            embeddings=torch.empty(candidates, width, device=META),
-            moments=GradientMoments(
-                torch.empty(candidates, dtype=torch.float64, device=META),
-                torch.empty(self.classes, dtype=torch.float64, device=META),
-            ),
-        )
-
-    def _inputs(self, samples: int) -> Tensor:
-        return torch.empty(samples, *self.input_shape, device=META)
+        weights = [weight.numel() for weight in self.network.parameters()]
+        return steps.training_work(self.layers, sum(weights), len(weights), batch_size)
 
 
 def in_batches(samples: int, at_once: int, work: Callable[[int], Work]) -> Work:
@@ -194,32 +206,5 @@ def in_batches(samples: int, at_once: int, work: Callable[[int], Work]) -> Work:
     if samples == 0:
         return NO_WORK
     full, rest = divmod(samples, at_once)
-    total = work(at_once) * full
+    total = work(at_once) * full if full else NO_WORK
     return total + work(rest) if rest else total
-
-
-def _admission_work(coarse_filter: CoarseFilter, features: Tensor) -> Work:
-    """Return the work of scoring and ranking a whole round, given its features."""
-    trial, labels = copy.deepcopy(coarse_filter), _labels(len(features))
-    trial.admit(features, labels, torch.Generator())  # the first call makes room for the sums
-    with torch.no_grad():
-        return count(lambda: trial.admit(features, labels, torch.Generator()))
-
-
-def _arrival_work(coarse_filter: CoarseFilter, feature_shape: Sequence[int]) -> Work:
-    """Return the work of scoring and queueing one sample on its arrival, given its feature.
-
-    On real memory, because the sample-by-sample form reads each score back. The queue is not made
-    of tensors, so how many samples it keeps, or whether it keeps all, changes nothing.
-    """
-    feature = torch.zeros(*feature_shape)
-    trial = copy.deepcopy(coarse_filter)
-    trial.budget = trial.budget or 1
-    arriving = trial.start_round(torch.Generator())
-    with torch.no_grad():
-        arriving.offer(feature, 0)  # the first call makes room for the sums
-        return count(lambda: arriving.offer(feature, 0))
-
-
-def _labels(samples: int) -> Tensor:
-    return torch.empty(samples, dtype=torch.int64, device=META)

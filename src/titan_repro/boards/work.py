@@ -1,190 +1,139 @@
 """What a computation costs whatever it runs on: arithmetic, bytes moved, kernels launched.
 
-Everything is counted on PyTorch's meta device, where operations have shapes but no data: counting a
-training step of ResNet-50 takes half a second and changes no weight.
+Work is counted by formula, from the layers of a network and the number of samples; no code that
+trains or selects is run, so how it is programmed changes no number here.
 """
 
-import copy
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from titan_repro.boards.layers import ARITHMETIC, Kind, Layer
 
-from titan_repro.models.base import BlockNetwork
-from titan_repro.models.norm import scoring_mode
-from titan_repro.training import Schedule, Trainer
+NUMBER = 4
+"""Bytes of a number (float32)."""
 
-META = torch.device("meta")
 
-WITHOUT_KERNEL = frozenset(
-    ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view")
-)
-"""aten operations besides views that move no data: they reserve memory or rename it."""
+@dataclass(frozen=True)
+class Operation:
+    """One layer's pass over some samples, or one step of arithmetic on vectors.
+
+    backward: whether it belongs to a backward pass.
+    flops: floating-point operations, 2 a multiply-add.
+    bytes: read and written, each input and output once.
+    launches: kernels. channels: of a depthwise convolution, summed over samples, otherwise 0.
+    times: how often it is done, one after the other.
+    """
+
+    kind: Kind
+    backward: bool
+    flops: float
+    bytes: float
+    launches: float = 1.0
+    channels: float = 0.0
+    times: float = 1.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, without saying how fast.
+    """Operations that are done one after the other."""
 
-    flops: floating-point operations of convolutions and matrix products, forward, 2 a multiply-add.
-    backward_flops: the same in backward passes.
-    bytes: read and written by all operations, each input and output once: as if nothing stayed in
-        a cache from one operation to the next.
-    launches: operations that run a kernel; views do not.
-    """
-
-    flops: float = 0.0
-    backward_flops: float = 0.0
-    bytes: float = 0.0
-    launches: float = 0.0
+    operations: tuple[Operation, ...] = ()
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(
-            self.flops + other.flops,
-            self.backward_flops + other.backward_flops,
-            self.bytes + other.bytes,
-            self.launches + other.launches,
-        )
+        return Work(self.operations + other.operations)
 
     def __mul__(self, times: float) -> "Work":
-        return Work(
-            self.flops * times,
-            self.backward_flops * times,
-            self.bytes * times,
-            self.launches * times,
-        )
+        return Work(tuple(replace(one, times=times * one.times) for one in self.operations))
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations, forward and backward."""
+        return sum(one.flops * one.times for one in self.operations)
+
+    @property
+    def bytes(self) -> float:
+        """Bytes read and written."""
+        return sum(one.bytes * one.times for one in self.operations)
+
+    @property
+    def launches(self) -> float:
+        """Kernels launched."""
+        return sum(one.launches * one.times for one in self.operations)
 
     @property
     def multiply_adds(self) -> float:
-        """Multiply-adds of forward and backward passes: half the floating-point operations."""
-        return (self.flops + self.backward_flops) / 2
+        """Half the floating-point operations."""
+        return self.flops / 2
 
 
 NO_WORK = Work()
 
-
-def count(computation: Callable[[], object]) -> Work:
-    """Run a computation and return its work, all arithmetic as forward."""
-    arithmetic = FlopCounterMode(display=False, custom_mapping=_CORRECTED)
-    traffic = _Traffic()
-    with arithmetic, traffic:
-        computation()
-    return Work(float(arithmetic.get_total_flops()), 0.0, traffic.bytes, traffic.launches)
+NORM_PASSES = {"scoring": 2, "training": 3, "backward": 5}
+"""Times that a normalisation reads or writes its input: scoring reads and writes it once; training
+reads it once more for the mean and variance; backward reads input and gradient twice, writes once.
+"""
 
 
-def shallow_work(
-    network: BlockNetwork, input_shape: Sequence[int], blocks: int, samples: int
-) -> Work:
-    """Return the work of the first blocks' forward pass over samples at once: of features.
+def vectors(numbers: float, launches: float, times: float = 1.0) -> Work:
+    """Return the work of arithmetic on vectors that reads and writes so many numbers."""
+    return Work((Operation(Kind.ELEMENTWISE, False, 0.0, NUMBER * numbers, launches, 0.0, times),))
 
-    input_shape: of one sample. The network is not changed, nor by the functions below.
+
+def product(rows: float, inner: float, columns: float) -> Work:
+    """Return the work of a matrix product, (rows, inner) by (inner, columns)."""
+    touched = rows * inner + inner * columns + rows * columns
+    flops = 2 * rows * inner * columns
+    return Work((Operation(Kind.LINEAR, False, flops, NUMBER * touched),))
+
+
+def forward_work(layers: Iterable[Layer], samples: int, *, training: bool = False) -> Work:
+    """Return the work of a forward pass over samples at once.
+
+    training: normalisations compute the batch's own statistics.
     """
-    on_meta = meta_copy(network)
-    with torch.no_grad(), scoring_mode(on_meta, "running"):
-        return count(lambda: on_meta.features(_inputs(samples, input_shape), blocks))
+    return Work(tuple(_forward(layer, samples, training) for layer in layers))
 
 
-def scoring_work(
-    network: BlockNetwork,
-    input_shape: Sequence[int],
-    samples: int,
-    scoring_norm: str = "running",
-) -> Work:
-    """Return the work of one forward pass over samples at once, for embeddings and logits."""
-    on_meta = meta_copy(network)
-    with torch.no_grad(), scoring_mode(on_meta, scoring_norm):
-        return count(lambda: on_meta(_inputs(samples, input_shape)))
+def backward_work(layers: Sequence[Layer], samples: int) -> Work:
+    """Return the work of a backward pass: two gradients a layer, of its weights and its input.
 
-
-def training_work(network: BlockNetwork, input_shape: Sequence[int], samples: int) -> Work:
-    """Return the work of one training step: forward, backward and the update of the weights."""
-    trainer = Trainer(meta_copy(network), Schedule(0.1, 1.0, 1))
-    inputs = _inputs(samples, input_shape)
-    labels = torch.empty(samples, dtype=torch.int64, device=META)
-    weights = torch.empty(samples, device=META)
-    total = count(lambda: trainer.step(inputs, labels, weights, 0))
-    return as_backward(total, scoring_work(network, input_shape, samples).flops)
-
-
-def as_backward(total: Work, forward_flops: float) -> Work:
-    """Return `total` with all its arithmetic beyond `forward_flops` booked as backward."""
-    return Work(forward_flops, total.flops - forward_flops, total.bytes, total.launches)
-
-
-def meta_copy(network: BlockNetwork) -> BlockNetwork:
-    """Return a copy without data."""
-    return copy.deepcopy(network).to(META)
-
-
-def _inputs(samples: int, input_shape: Sequence[int]) -> Tensor:
-    return torch.empty(samples, *input_shape, device=META)
-
-
-def size_in_bytes(tensor: Tensor) -> int:
-    """Return the bytes that a tensor stands for: of an expanded one, those that exist."""
-    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
-
-
-class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up bytes and kernels of every operation below autograd."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes = 0.0
-        self.launches = 0.0
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        output = func(*args, **kwargs)
-        if has_kernel(func):
-            self.launches += 1
-            self.bytes += sum(size_in_bytes(t) for t in tensors_in((args, kwargs, output)))
-        return output
-
-
-def has_kernel(operation: Any) -> bool:
-    """Return whether an operation computes or copies, rather than look at memory another way."""
-    if operation.namespace != "aten" or operation.overloadpacket.__name__ in WITHOUT_KERNEL:
-        return False
-    returns = operation._schema.returns
-    return not any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
-
-
-def tensors_in(tree: Any) -> Iterator[Tensor]:
-    """Yield every tensor in nested lists, tuples and dictionaries."""
-    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
-
-
-def _convolution_backward_flops(
-    grad_shape: Sequence[int],
-    input_shape: Sequence[int],
-    weight_shape: Sequence[int],
-    *arguments: Any,
-    out_shape: Any = None,
-    **_: Any,
-) -> int:
-    """Return the operations of a convolution's input and weight gradients.
-
-    Each of the two does every multiply-add of the forward pass once more. PyTorch's own formula
-    takes the weight gradient of a grouped convolution for that of an ungrouped one: times 32 to
-    1024 for MobileNet's depthwise layers (seen in 2.13).
+    Each costs the arithmetic of the forward pass; the first layer's input needs none.
     """
-    transposed, wanted = arguments[4], arguments[7]
-    positions = (input_shape if transposed else grad_shape)[2:]
-    forward = 2 * input_shape[0] * math.prod(positions) * math.prod(weight_shape)
-    return forward * (int(wanted[0]) + int(wanted[1]))
+    passes = [_backward(layer, samples, first=i == 0) for i, layer in enumerate(layers)]
+    return Work(tuple(reversed(passes)))
 
 
-_CORRECTED = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
+def update_work(parameters: int, tensors: int) -> Work:
+    """Return the work of a step of gradient descent: read weight and gradient, write weight."""
+    numbers = 3.0 * parameters
+    return Work((Operation(Kind.ELEMENTWISE, True, 0.0, NUMBER * numbers, float(tensors)),))
+
+
+def _forward(layer: Layer, samples: int, training: bool) -> Operation:
+    numbers = samples * (layer.inputs + layer.outputs)
+    if layer.kind is Kind.NORM:
+        numbers = samples * layer.inputs * NORM_PASSES["training" if training else "scoring"]
+    return Operation(
+        layer.kind,
+        False,
+        flops=2.0 * layer.multiply_adds * samples,
+        bytes=NUMBER * (numbers + layer.weights),
+        channels=layer.channels * samples,
+    )
+
+
+def _backward(layer: Layer, samples: int, first: bool) -> Operation:
+    if layer.kind in ARITHMETIC:
+        gradients = 1 if first else 2
+        numbers = gradients * (samples * (layer.inputs + layer.outputs) + layer.weights)
+        return Operation(
+            layer.kind,
+            True,
+            flops=2.0 * gradients * layer.multiply_adds * samples,
+            bytes=NUMBER * numbers,
+            launches=gradients,
+            channels=layer.channels * samples,
+        )
+    passes = NORM_PASSES["backward"] * layer.inputs
+    numbers = passes if layer.kind is Kind.NORM else 2 * layer.outputs + layer.inputs
+    return Operation(layer.kind, True, 0.0, NUMBER * (samples * numbers + layer.weights))

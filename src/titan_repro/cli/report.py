@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
     )
     fit.add_argument(
-        "--swap", action="store_true", help="fit on the other half of the paper's numbers"
+        "--figures", type=Path, metavar="FOLDER", help="also draw Figures 6 and 8 as modelled"
     )
     fit.set_defaults(call=_calibration)
     return parser
@@ -195,12 +195,16 @@ def replay_on(*overrides: str) -> "Replay":
 
 
 def _calibration(options: argparse.Namespace) -> None:
-    from titan_repro.boards.paper import paper_224_step, paper_claims, paper_setups
+    from titan_repro.boards.board import read_board
+    from titan_repro.boards.paper_model import paper_setups
+    from titan_repro.figures.board import board_figures
     from titan_repro.figures.calibration import calibration_report
 
-    modelled = _profile(["device=jetson_nano"])["modelled"]
-    setups, step = paper_setups(), paper_224_step()
-    print(calibration_report(modelled, paper_claims(), setups, step, swap=options.swap))
+    modelled, setups = _profile(["device=jetson_nano"])["modelled"], paper_setups()
+    print(calibration_report(modelled, setups))
+    if options.figures is not None:
+        drawn = board_figures(read_board(modelled), setups, options.figures)
+        print("\nFigures: " + ", ".join(map(str, drawn)))
 
 
 def _profile(overrides: list[str]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from titan_repro.binding import parameter, plain
 from titan_repro.boards.board import read_board
 from titan_repro.boards.clock import MB, board_memory, inline_round, pipelined_round
 from titan_repro.boards.cost_model import Board, RoundCost
-from titan_repro.boards.memory import LABEL, Memory, peak_bytes, round_memory
+from titan_repro.boards.layers import META
+from titan_repro.boards.memory import DOUBLE, LABEL, Memory, peak_bytes, round_memory
 from titan_repro.boards.round_work import RoundCounter, RoundSize
-from titan_repro.boards.work import META
 from titan_repro.costs.rounds import RoundTimes, with_selector
 from titan_repro.errors import ConfigurationError
 from titan_repro.models.folding import FoldedNetwork
@@ -93,13 +93,15 @@ def modelled_latencies(board: Board, work: Counted) -> dict[str, Any]:
     """Return milliseconds a sample on the selection processor, as `latency.Latency` has them."""
     processor, size = board.processors[board.select], work.random
     everything, batch = size.candidates, size.trained
+    titan = work.titan.on(board.stand_ins)
     found = {
         "filter": {
-            "arriving_ms": 1e3 * processor.seconds(work.titan.filter(1, 1)),
-            "bulk_ms": 1e3 * processor.seconds(work.titan.filter(everything, None)) / everything,
+            "arriving_ms": 1e3 * processor.seconds(titan.filter(1, 1)),
+            "bulk_ms": 1e3 * processor.seconds(titan.filter(everything, None)) / everything,
         }
     }
-    for name, counter in work.others.items():
+    for name, other in work.others.items():
+        counter = other.on(board.stand_ins)
         if counter.policy.needs is Needs.NOTHING:
             continue
         choice = processor.seconds(counter.select(everything, batch)) / everything
@@ -123,9 +125,9 @@ def counted_memory(work: Counted) -> dict[str, Any]:
     The copies are the weights that filter and scoring have BatchNorm folded into. Candidates are
     kept as the filter's features where scoring goes on from them.
     """
-    everything = {"filter_at_once": None, "score_at_once": None}
-    random = round_memory(work.others["rs"], work.random, **everything, separate=False)
-    titan = round_memory(work.titan, work.size, **everything, separate=False)
+    here = {"filter_at_once": None, "score_at_once": None, "separate": False, "sums": DOUBLE}
+    random = round_memory(work.others["rs"], work.random, **here)
+    titan = round_memory(work.titan, work.size, **here)
     scoring = _scoring_bytes(work) if work.passed else titan.scoring
     titan = replace(titan, copies=_folded_bytes(work.titan), scoring=scoring)
     return {"rs": _megabytes(random), "titan_pipelined": _megabytes(titan)}

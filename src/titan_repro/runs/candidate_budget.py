@@ -47,7 +47,7 @@ def build_budget(
         return Measured()
     return modelled_budget(
         read_board(plain(config.device.modelled)),
-        RoundCounter.of(network, selector, config.task.input_shape),
+        RoundCounter.of(network, selector, config.task.input_shape, config.model.name),
         read_idle(bound(config, "idle.trace")),
         velocity=velocity,
         batch_size=config.batch_size,

@@ -11,4 +11,5 @@ def build_counter(config: DictConfig) -> RoundCounter:
     """Build network and selector without weights or data, and what counts their rounds."""
     with torch.device("meta"):
         network = build_network(config)
-    return RoundCounter.of(network, build_selector(config), config.task.input_shape)
+    selector, shape = build_selector(config), config.task.input_shape
+    return RoundCounter.of(network, selector, shape, config.model.name)
