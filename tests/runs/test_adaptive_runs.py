@@ -1,8 +1,8 @@
 """Adaptive runs: their names, their clock, their folders, and what stops and continues them."""
 
 import pytest
-from runs.test_run import ask_to_stop, result_of
 
+from runs.test_run import ask_to_stop, result_of
 from titan_repro.config import identity
 from titan_repro.errors import ConfigurationError, DataError
 from titan_repro.pipeline.candidate_budget import FIXED, Measured

@@ -23,7 +23,7 @@ from titan_repro.selection.class_quotas import (
     largest_remainder,
 )
 from titan_repro.selection.class_statistics import ClassStatistics
-from titan_repro.selection.coarse_filter import Admission, CoarseFilter, flatten_features
+from titan_repro.selection.coarse_filter import Admission, CoarseFilter
 from titan_repro.selection.coarse_scores import (
     SCORES,
     Moments,
@@ -446,15 +446,6 @@ def test_both_forms_of_the_keep_rule_on_many_ties_and_never_more_than_the_budget
     assert queue.positions() == kept.nonzero()[:, 0].tolist()
     classes, found = [y for y, _ in arrivals], [s for _, s in arrivals]
     assert queue.positions() == kept_positions(found, classes, quotas, budget, both_ends)
-
-
-def test_features_of_any_shape_and_memory_format_give_the_same_rows() -> None:
-    features = torch.randn(4, 3, 5, 6)
-    other_format = features.contiguous(memory_format=torch.channels_last)
-    assert torch.equal(flatten_features(features), flatten_features(other_format))
-    assert flatten_features(other_format).data_ptr() == other_format.data_ptr()
-    assert torch.equal(flatten_features(features[2:3]), flatten_features(other_format)[2:3])
-    assert flatten_features(features[:, :, 0, 0]).shape == (4, 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -24,7 +24,7 @@ from titan_repro.boards.work import (
     training_work,
 )
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.selection.base import Candidates, GradientMoments, Needs, Policy
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.training import Schedule, Trainer
 
 META = torch.device("meta")

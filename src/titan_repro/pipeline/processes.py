@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.pipeline.candidate_budget import FIXED, CandidateBudget
 from titan_repro.pipeline.crew import Crew
 from titan_repro.pipeline.handover import on_host

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
+from titan_repro.models.inference.rows import flat_rows
 from titan_repro.selection import class_statistics
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
@@ -197,7 +198,7 @@ class CoarseFilter:
             return draws.to(labels.device, non_blocking=True), torch.ones_like(labels).bool()
         if features is None or len(features) != len(labels):
             raise ValueError(f"filter.score {self.score} needs the feature of every sample")
-        moments = self.statistics.observe(flatten_features(features), labels)
+        moments = self.statistics.observe(flat_rows(features), labels)
         return coarse_scores(self.score, moments), moments.finite
 
 
@@ -248,12 +249,3 @@ class StreamingRound:
             )
         results = positions, self._class_counts, self._nonfinite
         return Admission(*(torch.tensor(result, device=self._device) for result in results))
-
-
-def flatten_features(features: Tensor) -> Tensor:
-    """Return features (v, channels, ...) as rows (v, f), channels last.
-
-    No score depends on the order inside a row. This order costs no copy of convolutional
-    features in channels_last memory, and is the same for every memory format.
-    """
-    return features.movedim(1, -1).flatten(1)

@@ -4,8 +4,7 @@
 executor calls the same methods on the same tensors, which is why they agree to the last bit.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,10 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.folding import FoldedNetwork
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.rows import take_rows
+from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
 from titan_repro.selection.base import Candidates, Needs, Policy, Selection
-from titan_repro.selection.coarse_filter import CoarseFilter, flatten_features
+from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
 from titan_repro.selection.statistics import membership
 from titan_repro.streams.base import Arrivals, Stream
@@ -77,7 +76,7 @@ class Selector:
         self.blocks = blocks
         self.pooling = pooling
         self.scoring_norm = scoring_norm
-        self._folded: FoldedNetwork | None = None
+        self._scoring: ScoringNetwork | None = None
 
     @property
     def scores(self) -> bool:
@@ -130,6 +129,7 @@ class Selector:
             counts = membership(arrivals.labels, self.classes).sum(dim=0)
             return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
         inputs = stream.inputs(arrivals)
+        self._scoring_network(network).refresh()
         maps = self._maps(network, inputs) if self.needs_features else None
         features = None if maps is None else self._pooled(maps)
         admission = self.filter.admit(features, arrivals.labels, draws)
@@ -139,7 +139,7 @@ class Selector:
         return Admitted(
             arrivals.take(kept),
             admission.class_counts,
-            _rows(handed_on, kept),
+            take_rows(handed_on, kept),
             admission.nonfinite,
             passed,
         )
@@ -166,10 +166,10 @@ class Selector:
             with scoring_mode(network, self.scoring_norm):
                 moments = full_gradient_moments(network, inputs, labels, self.classes)
             return Candidates(labels, counts, moments=moments)
-        begin = admitted.passed
-        with self._forward(network, inputs, begin, refresh=not same_weights) as forward:
-            embeddings = forward.embed(inputs, begin)  # (N, d)
-        logits = network.classifier(embeddings)  # (N, C)
+        scoring = self._scoring_network(network)
+        if not same_weights:
+            scoring.refresh()
+        logits, embeddings = scoring.outputs(inputs, admitted.passed)
         return Candidates(labels, counts, logits=logits, embeddings=embeddings)
 
     @torch.no_grad()
@@ -187,36 +187,18 @@ class Selector:
 
     def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
         """Return the output of the first blocks."""
-        with self._forward(network, inputs, 0, self.blocks) as forward:
-            return forward.features(inputs, self.blocks)
+        return self._scoring_network(network).features(inputs, self.blocks)
+
+    def _scoring_network(self, network: BlockNetwork) -> ScoringNetwork:
+        """Return the forward passes of `network`, kept as long as it is this one that is given."""
+        if self._scoring is None or self._scoring.network is not network:
+            self._scoring = ScoringNetwork(network, self.scoring_norm)
+        return self._scoring
 
     def _pooled(self, maps: Tensor) -> Tensor:
         """Return what the filter looks at."""
         average = self.pooling == "average" and maps.ndim > 2
         return maps.flatten(start_dim=2).mean(dim=2) if average else maps
-
-    @contextmanager
-    def _forward(
-        self,
-        network: BlockNetwork,
-        inputs: Tensor,
-        begin: int,
-        end: int | None = None,
-        *,
-        refresh: bool = True,
-    ) -> Iterator[BlockNetwork]:
-        """Give what computes the forward pass of blocks [begin, end), by default to the last.
-
-        For inputs on a CPU, a copy without BatchNorm layers; a GPU loses more by it than it wins.
-        refresh: whether the weights may be others than at the last call for these blocks.
-        """
-        if self.scoring_norm != "running" or inputs.device.type != "cpu":
-            with scoring_mode(network, self.scoring_norm):
-                yield network
-            return
-        if self._folded is None or self._folded.source is not network:
-            self._folded, refresh = FoldedNetwork(network), True
-        yield self._folded.refresh(begin, end) if refresh else self._folded.network
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""
@@ -230,15 +212,3 @@ class Selector:
         if self.filter is not None:
             self.filter.load_state_dict(state["filter"])
         self.policy.load_state_dict(state["policy"])
-
-
-def _rows(tensor: Tensor, positions: Tensor) -> Tensor:
-    """Return tensor[positions] in the same memory format.
-
-    Every sample is moved as a whole; indexing would move channels_last memory number by number.
-    """
-    channels_last = tensor.movedim(1, -1)
-    if not channels_last.is_contiguous():
-        return tensor.index_select(0, positions)
-    rows = flatten_features(tensor).index_select(0, positions)
-    return rows.view(-1, *channels_last.shape[1:]).movedim(-1, 1)
