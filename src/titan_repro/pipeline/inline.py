@@ -28,7 +28,8 @@ from titan_repro.pipeline.round import (
     training_state,
 )
 from titan_repro.seeds import generator
-from titan_repro.selection.selector import Batch, Selector
+from titan_repro.selection.base import Batch
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Arrivals, Stream
 from titan_repro.training import Trainer
 
@@ -73,14 +74,14 @@ class InlineExecutor:
         batch = self._to_train(choice.batch, arrivals, t)
         loss = self.train(batch, t)
         times.append(perf_counter())
-        trained, (nonfinite,) = to_host(batch, loss, choice.nonfinite)
+        trained = to_host(batch, loss)
         touched = samples_touched(self.selector, len(arrivals), choice.candidates, self.batch_size)
         return Round(
             **vars(trained),
             t=t,
             learning_rate=self.trainer.schedule(t),
             candidates=choice.candidates,
-            nonfinite=nonfinite,
+            nonfinite=choice.nonfinite,
             work=Work(touched, _durations(times)),
         )
 
@@ -106,7 +107,7 @@ class InlineExecutor:
         times += [times[-1]] * 2
         batch = random_batch(arrivals, self.batch_size, self.seed, t)
         times.append(perf_counter())
-        return _Choice(batch, 0, arrivals.labels.new_zeros(()))
+        return _Choice(batch, 0, 0)
 
     def train(self, batch: Batch, t: int) -> Tensor:
         """Train on a batch with round t's learning rate; return its loss, ()."""
@@ -139,11 +140,11 @@ class InlineExecutor:
 
 @dataclass(frozen=True)
 class _Choice:
-    """The batch that a round chose, the number of candidates and () of those without a score."""
+    """The batch that a round chose, the number of candidates and of those without a score."""
 
     batch: Batch
     candidates: int
-    nonfinite: Tensor
+    nonfinite: int
 
 
 def _durations(times: list[float]) -> dict[str, float]:

@@ -35,7 +35,8 @@ from titan_repro.pipeline.shared import HOST, shared_copies
 from titan_repro.pipeline.shared_network import SharedNetwork
 from titan_repro.pipeline.stages import Equipment, Facts
 from titan_repro.pipeline.tray import Tray
-from titan_repro.selection.selector import Batch, Selector
+from titan_repro.selection.base import Batch
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Stream
 from titan_repro.training import Trainer
 
@@ -108,7 +109,7 @@ class ProcessesExecutor:
             self._crew.begin(t, keep)
         times = [perf_counter()]
         batch = self.in_flight or first_batch(self.stream.round(t), self.batch_size, self.seed)
-        trained, _ = to_host(batch, self._gradients(batch))
+        trained = to_host(batch, self._gradients(batch))
         self._trained.fill_(t)
         times.append(perf_counter())
         chosen, facts = self._draw(t) if keep == 0 else self._chosen()

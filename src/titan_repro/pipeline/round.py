@@ -9,8 +9,8 @@ from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Candidates, Needs
-from titan_repro.selection.selector import Batch, Selector
+from titan_repro.selection.base import Batch, Candidates, Needs
+from titan_repro.selection.selector import Selector
 from titan_repro.selection.uniform import UniformSampling
 from titan_repro.streams.base import Arrivals
 from titan_repro.training import Trainer
@@ -65,11 +65,8 @@ class Round(Trained):
     work: Work = field(repr=False)
 
 
-def to_host(batch: Batch, loss: Tensor, *counts: Tensor) -> tuple[Trained, list[int]]:
-    """Bring a trained batch, its loss () and further counts () to the host in one copy.
-
-    The only wait of a round on a GPU.
-    """
+def to_host(batch: Batch, loss: Tensor) -> Trained:
+    """Bring a trained batch and its loss () to the host in one copy."""
     arrivals = batch.arrivals
     size = len(arrivals)
     columns = (
@@ -78,21 +75,20 @@ def to_host(batch: Batch, loss: Tensor, *counts: Tensor) -> tuple[Trained, list[
         batch.weights,
         batch.probabilities,
         arrivals.noisy,
-        torch.stack([loss.double(), *(count.double() for count in counts)]),
+        loss[None],
     )
     packed = torch.cat([column.double() for column in columns]).tolist()  # float64 is exact here
     indices, labels, weights, probabilities, noisy = (
         packed[i * size : (i + 1) * size] for i in range(5)
     )
-    trained = Trained(
-        loss=packed[5 * size],
+    return Trained(
+        loss=packed[-1],
         indices=[int(i) for i in indices],
         labels=[int(y) for y in labels],
         weights=weights,
         probabilities=probabilities,
         noisy=[n != 0 for n in noisy],
     )
-    return trained, [int(count) for count in packed[5 * size + 1 :]]
 
 
 def samples_touched(selector: Selector, arrived: int, candidates: int, size: int) -> dict[str, int]:
@@ -116,9 +112,9 @@ def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
 
 def random_batch(arrivals: Arrivals, size: int, seed: int, t: int) -> Batch:
     """Draw the batch of a round that leaves no time to select: the one that `rs` would draw."""
-    known = Candidates(arrivals.labels, stream_counts=arrivals.labels.new_zeros(0))
+    known = Candidates(arrivals.labels.cpu(), stream_counts=torch.zeros(0))
     drawn = UniformSampling().select(known, size, generator(seed, "selection", t))
-    return Batch(arrivals.take(drawn.indices), drawn.weights, drawn.probabilities)
+    return drawn.batch(arrivals)
 
 
 def training_state(

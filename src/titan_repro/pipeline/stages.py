@@ -163,7 +163,7 @@ class SelectionStage:
             admitted, candidates, kit.batch_size, generator(kit.seed, "selection", t)
         )
         times.append(perf_counter())
-        nonfinite = int(admitted.nonfinite + selection.nonfinite)
+        nonfinite = admitted.nonfinite + selection.nonfinite
         mine = {"score": times[1] - times[0], "select": times[2] - times[1]}
         facts = streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine}
         # The fence: nothing reads the shared weights any more. A GPU computes after the call that
@@ -198,7 +198,7 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
     tensors = {
         **vars(admitted.arrivals),
         "stream_counts": admitted.stream_counts,
-        "nonfinite": admitted.nonfinite,
+        "nonfinite": torch.tensor(admitted.nonfinite),
     }
     return tensors if admitted.inputs is None else {**tensors, "inputs": admitted.inputs}
 
@@ -206,7 +206,9 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
 def _admitted(tensors: dict[str, Tensor], passed: int) -> Admitted:
     """Return the candidate set that has these tensors."""
     arrivals = Arrivals(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
-    return Admitted(arrivals, inputs=tensors.pop("inputs", None), passed=passed, **tensors)
+    nonfinite = int(tensors.pop("nonfinite"))
+    inputs = tensors.pop("inputs", None)
+    return Admitted(arrivals, tensors.pop("stream_counts"), inputs, nonfinite, passed)
 
 
 Stage = FilterStage | SelectionStage

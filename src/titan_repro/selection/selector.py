@@ -1,7 +1,8 @@
 """A selector is a composition: a coarse filter or none, one scoring pass, a policy.
 
-`Selector.choose` is steps 2 to 4 of a round and the only place where they are put together; every
-executor calls the same methods on the same tensors, which is why they agree to the last bit.
+`admit`, `score` and `select` are steps 2 to 4 of a round; every executor calls exactly these on the
+same tensors, which is why they agree to the last bit. The network and a round's rows may be on any
+device; what the policy is given, and what the filter ranks, is on the host.
 """
 
 from collections.abc import Mapping
@@ -14,46 +15,27 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.inference.rows import take_rows
 from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
-from titan_repro.selection.base import Candidates, Needs, Policy, Selection
+from titan_repro.selection.base import Batch, Candidates, Needs, Policy, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
-from titan_repro.selection.statistics import membership
 from titan_repro.streams.base import Arrivals, Stream
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples to train on, with what the record says of them. All (B,)."""
-
-    arrivals: Arrivals
-    weights: Tensor
-    probabilities: Tensor
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return its tensors by name."""
-        return {**vars(self.arrivals), "weights": self.weights, "probabilities": self.probabilities}
-
-    @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], device: torch.device | None = None) -> "Batch":
-        """Return the batch that has these `tensors`, on `device` or where they are."""
-        there = {name: tensor.to(device) for name, tensor in tensors.items()}
-        weights, probabilities = there.pop("weights"), there.pop("probabilities")
-        return cls(Arrivals(**there), weights, probabilities)
 
 
 @dataclass(frozen=True)
 class Admitted:
     """The candidate set S of a round and the class counts of the stream that it came from.
 
+    stream_counts: (C,) int64.
     inputs: (N, *input_shape) of the candidates, or their (N, *feature_shape) where the filter has
-        taken them through the network's first blocks; None if nobody needs either.
-    passed: the number of those blocks, 0 for inputs as they came.
+        taken them through the network's first blocks; None if neither is needed.
+    nonfinite: arrivals whose feature was not finite.
+    passed: the blocks that inputs have been through, 0 for inputs as they came.
     """
 
     arrivals: Arrivals
-    stream_counts: Tensor  # (C,)
+    stream_counts: Tensor
     inputs: Tensor | None
-    nonfinite: Tensor  # ()
+    nonfinite: int = 0
     passed: int = 0
 
 
@@ -124,25 +106,21 @@ class Selector:
 
         keep: how many of the samples that the filter gives; None: all of them.
         """
+        labels = arrivals.labels.cpu()
+        counts = labels.new_zeros(self.classes).scatter_add(0, labels, torch.ones_like(labels))
         if self.filter is None:
-            inputs = stream.inputs(arrivals) if self.reads_inputs else None
-            counts = membership(arrivals.labels, self.classes).sum(dim=0)
-            return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
+            return Admitted(
+                arrivals, counts, stream.inputs(arrivals) if self.reads_inputs else None
+            )
         inputs = stream.inputs(arrivals)
         self._scoring_network(network).refresh()
         maps = self._maps(network, inputs) if self.needs_features else None
         features = None if maps is None else self._pooled(maps)
-        admission = self.filter.admit(features, arrivals.labels, draws)
-        kept = admission.positions[:keep]
+        positions, nonfinite = self.filter.admit(features, arrivals.labels, draws)
+        kept = positions[:keep].to(inputs.device)
         passed = self.blocks_passed
-        handed_on = inputs if maps is None or passed == 0 else maps
-        return Admitted(
-            arrivals.take(kept),
-            admission.class_counts,
-            take_rows(handed_on, kept),
-            admission.nonfinite,
-            passed,
-        )
+        rows = inputs if maps is None or passed == 0 else maps
+        return Admitted(arrivals.take(kept), counts, take_rows(rows, kept), nonfinite, passed)
 
     @torch.no_grad()
     def score(
@@ -152,25 +130,23 @@ class Selector:
 
         same_weights: the network's are those of the last call, which saves folding them again.
         """
-        labels, counts, inputs = (
-            admitted.arrivals.labels,
-            admitted.stream_counts,
-            admitted.inputs,
-        )
-        needs = self.policy.needs
+        labels, counts = admitted.arrivals.labels.cpu(), admitted.stream_counts.cpu()
+        needs, inputs = self.policy.needs, admitted.inputs
         if needs is Needs.NOTHING or inputs is None:
             return Candidates(labels, counts)
         if needs is Needs.INPUTS:
-            return Candidates(labels, counts, inputs=inputs)
+            return Candidates(labels, counts, inputs=inputs.cpu())
         if needs is Needs.FULL_GRADIENTS:
             with scoring_mode(network, self.scoring_norm):
-                moments = full_gradient_moments(network, inputs, labels, self.classes)
-            return Candidates(labels, counts, moments=moments)
+                moments = full_gradient_moments(
+                    network, inputs, admitted.arrivals.labels, self.classes
+                )
+            return Candidates(labels, counts, moments=moments.cpu())
         scoring = self._scoring_network(network)
         if not same_weights:
             scoring.refresh()
         logits, embeddings = scoring.outputs(inputs, admitted.passed)
-        return Candidates(labels, counts, logits=logits, embeddings=embeddings)
+        return Candidates(labels, counts, logits=logits.cpu(), embeddings=embeddings.cpu())
 
     @torch.no_grad()
     def select(
@@ -178,8 +154,7 @@ class Selector:
     ) -> tuple[Batch, Selection]:
         """Let the policy choose; return the batch and what the policy says of it."""
         selection = self.policy.select(candidates, size, draws)
-        arrivals = admitted.arrivals.take(selection.indices)
-        return Batch(arrivals, selection.weights, selection.probabilities), selection
+        return selection.batch(admitted.arrivals), selection
 
     def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
         """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 PIECE_BYTES = 4 * 2**20
-"""PIECE_BYTES: maps pooled at once, or one sample's if that is more. Half and double are as fast."""
+"""PIECE_BYTES: of maps pooled at once, or of one sample's if more. Half and double are as fast."""
 
 
 class PooledInPieces(nn.Module):
