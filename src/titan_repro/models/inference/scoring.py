@@ -51,7 +51,8 @@ class ScoringNetwork:
     @contextmanager
     def _forward(self, inputs: Tensor, blocks: Sequence[int]) -> Iterator[BlockNetwork]:
         """Give the network to call for a pass through `blocks`."""
-        if self.norm != "running" or inputs.device.type != "cpu":
+        foldable = self.norm == "running" and len(self.network.blocks) > 0
+        if not foldable or inputs.device.type != "cpu":
             with scoring_mode(self.network, self.norm):
                 yield self.network
             return
