@@ -99,7 +99,7 @@ class InlineExecutor:
             admitted, candidates, self.batch_size, generator(self.seed, "selection", t)
         )
         times.append(perf_counter())
-        nonfinite = admitted.nonfinite + selection.nonfinite
+        nonfinite = int(admitted.nonfinite + selection.nonfinite)
         return _Choice(batch, len(admitted.arrivals), nonfinite)
 
     def _draw(self, arrivals: Arrivals, t: int, times: list[float]) -> "_Choice":

@@ -163,7 +163,7 @@ class SelectionStage:
             admitted, candidates, kit.batch_size, generator(kit.seed, "selection", t)
         )
         times.append(perf_counter())
-        nonfinite = admitted.nonfinite + selection.nonfinite
+        nonfinite = int(admitted.nonfinite + selection.nonfinite)
         mine = {"score": times[1] - times[0], "select": times[2] - times[1]}
         facts = streamed, len(admitted.arrivals), nonfinite, {**seconds, **mine}
         # The fence: nothing reads the shared weights any more. A GPU computes after the call that

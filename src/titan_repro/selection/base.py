@@ -40,6 +40,24 @@ class GradientMoments:
 
 
 @dataclass(frozen=True)
+class Admitted:
+    """The candidate set S of a round and the class counts of the stream that it came from.
+
+    stream_counts: (C,) int64.
+    inputs: (N, *input_shape) of the candidates, or their (N, *feature_shape) where the filter has
+        taken them through the network's first blocks; None if neither is needed.
+    nonfinite: arrivals whose feature was not finite.
+    passed: the blocks that inputs have been through, 0 for inputs as they came.
+    """
+
+    arrivals: Arrivals
+    stream_counts: Tensor
+    inputs: Tensor | None
+    nonfinite: int = 0
+    passed: int = 0
+
+
+@dataclass(frozen=True)
 class Candidates:
     """The candidate set S of one round with what the policy needs of it.
 

@@ -22,7 +22,7 @@ import torch
 
 from titan_repro.errors import ConfigurationError
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
-from titan_repro.selection.gradients import needs_of, norms_and_class_means
+from titan_repro.selection.gradients import Gradient, needs_of, norms_and_class_means
 from titan_repro.selection.sampling import (
     Sampling,
     Weighting,
@@ -63,11 +63,11 @@ class ClassifiedImportanceSampling:
 
     def __init__(
         self,
-        gradient: str = "last_layer",
-        class_importance: str = "bessel",
-        class_mass: str = "candidates",
-        weighting: str = "none",
-        sampling: str = "systematic",
+        gradient: Gradient = "last_layer",
+        class_importance: ClassImportance = "bessel",
+        class_mass: ClassMass = "candidates",
+        weighting: Weighting = "none",
+        sampling: Sampling = "systematic",
         memory: float = 0.9,
     ) -> None:
         self.needs = needs_of(gradient)
@@ -77,11 +77,11 @@ class ClassifiedImportanceSampling:
         check_choice("sampling", sampling, get_args(Sampling))
         if not 0 <= memory < 1:
             raise ConfigurationError(f"memory: found {memory}; allowed: 0 to below 1")
-        self.gradient = gradient
-        self.class_importance = class_importance
-        self.class_mass = class_mass
-        self.weighting = weighting
-        self.sampling = sampling
+        self.gradient: str = gradient
+        self.class_importance: str = class_importance
+        self.class_mass: str = class_mass
+        self.weighting: str = weighting
+        self.sampling: str = sampling
         self.memory = memory
         self._average: np.ndarray | None = None  # (C,) squared spread; NaN: never measured
 

@@ -22,7 +22,7 @@ from titan_repro.models.inference.rows import flat_rows
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.class_sums import ClassSums, Moments
 from titan_repro.selection.priority_order import priority_order
-from titan_repro.selection.queue import QUOTAS, CandidateQueue, class_masses, class_quotas
+from titan_repro.selection.queue import QUOTAS, CandidateQueue, Quota, class_masses, class_quotas
 
 Score = Literal["rep_plus_div", "rep", "div", "rank_mix", "random"]
 
@@ -109,8 +109,8 @@ class CoarseFilter:
     def __init__(
         self,
         budget: int | str = 30,
-        score: str = "rep_plus_div",
-        quota: str = "per_class_proportional",
+        score: Score = "rep_plus_div",
+        quota: Quota = "per_class_proportional",
         decay: float = 1.0,
         *,
         num_classes: int,
@@ -124,8 +124,8 @@ class CoarseFilter:
         check_choice("filter.score", score, get_args(Score))
         check_choice("filter.quota", quota, QUOTAS)
         self.budget = None if isinstance(budget, str) else budget
-        self.score = score
-        self.quota = quota
+        self.score: str = score
+        self.quota: str = quota
         self.class_sums = ClassSums(num_classes, decay)
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
-from titan_repro.selection.gradients import gradient_norms, needs_of
+from titan_repro.selection.gradients import Gradient, gradient_norms, needs_of
 from titan_repro.selection.sampling import (
     Sampling,
     Weighting,
@@ -33,9 +33,9 @@ class ImportanceSampling:
 
     def __init__(
         self,
-        gradient: str = "last_layer",
-        weighting: str = "unbiased",
-        sampling: str = "multinomial",
+        gradient: Gradient = "last_layer",
+        weighting: Weighting = "unbiased",
+        sampling: Sampling = "multinomial",
     ) -> None:
         self.needs = needs_of(gradient)
         check_choice("weighting", weighting, get_args(Weighting))

@@ -6,7 +6,6 @@ device; what the policy is given, and what the filter ranks, is on the host.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,32 +14,20 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.inference.rows import take_rows
 from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
-from titan_repro.selection.base import Batch, Candidates, Needs, Policy, Selection
+from titan_repro.selection.base import Admitted, Batch, Candidates, Needs, Policy, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
 from titan_repro.streams.base import Arrivals, Stream
 
 
-@dataclass(frozen=True)
-class Admitted:
-    """The candidate set S of a round and the class counts of the stream that it came from.
-
-    stream_counts: (C,) int64.
-    inputs: (N, *input_shape) of the candidates, or their (N, *feature_shape) where the filter has
-        taken them through the network's first blocks; None if neither is needed.
-    nonfinite: arrivals whose feature was not finite.
-    passed: the blocks that inputs have been through, 0 for inputs as they came.
-    """
-
-    arrivals: Arrivals
-    stream_counts: Tensor
-    inputs: Tensor | None
-    nonfinite: int = 0
-    passed: int = 0
-
-
 class Selector:
-    """Chooses a training batch from a round's arrivals (DESIGN: filter -> scores -> policy)."""
+    """Chooses a training batch from the samples of a round.
+
+    coarse_filter: None: all samples of a round are candidates.
+    classes: C. blocks: how many of the network's first blocks make the filter's features.
+    pooling: none | average, over positions, of those features.
+    scoring_norm: running | batch, BatchNorm's statistics in both passes.
+    """
 
     def __init__(
         self,
@@ -157,7 +144,10 @@ class Selector:
         return selection.batch(admitted.arrivals), selection
 
     def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
-        """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""
+        """Return shallow features (v, *feature_shape), if they are needed, of samples by themselves.
+
+        With the weights of the last round that began with `admit`.
+        """
         return self._pooled(self._maps(network, inputs)) if self.needs_features else None
 
     def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
