@@ -245,6 +245,33 @@ def test_nan_gradients_do_not_enter_the_memory() -> None:
     assert policy.state_dict()["average"][:2].isfinite().all()
 
 
+@pytest.mark.parametrize("sampling", ["systematic", "multinomial", "without_replacement"])
+@pytest.mark.parametrize("class_importance", ["plugin", "bessel", "ema"])
+def test_candidates_that_are_not_finite_are_as_if_they_were_not_there(
+    class_importance: str, sampling: str
+) -> None:
+    for seed in range(5):
+        whole = random_candidates(seed, size=30)
+        broken = torch.rand(30, generator=generator(seed + 50)) < 0.3
+        logits, embeddings = whole.logits.clone(), whole.embeddings.clone()
+        logits[broken & (whole.labels % 2 == 0), 1] = torch.nan
+        embeddings[broken & (whole.labels % 2 == 1), 0] = torch.inf
+        damaged = Candidates(whole.labels, whole.stream_counts, None, logits, embeddings)
+        rest = [t[~broken] for t in (whole.labels, whole.logits, whole.embeddings)]
+        without = Candidates(rest[0], whole.stream_counts, None, *rest[1:])
+        found, expected = (
+            ClassifiedImportanceSampling(
+                class_importance=class_importance, sampling=sampling, weighting="unbiased"
+            ).select(candidates, 8, generator(seed))
+            for candidates in (damaged, without)
+        )
+        places = (~broken).nonzero()[:, 0]
+        assert found.nonfinite == int(broken.sum())
+        assert torch.equal(found.indices, places[expected.indices])
+        torch.testing.assert_close(found.weights, expected.weights)
+        torch.testing.assert_close(found.probabilities, expected.probabilities)
+
+
 def test_candidates_are_left_as_they_were() -> None:
     plain = random_candidates(1)
     candidates = Candidates(  # float64: arrays could share memory

@@ -27,8 +27,8 @@ from titan_repro.pipeline.network_copy import NetworkCopy
 from titan_repro.pipeline.shared import HOST
 from titan_repro.pipeline.tray import Layout, Tray
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Candidates
-from titan_repro.selection.selector import Admitted, Selector
+from titan_repro.selection.base import Admitted, Candidates
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Arrivals, Stream
 
 

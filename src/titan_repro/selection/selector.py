@@ -144,7 +144,7 @@ class Selector:
         return selection.batch(admitted.arrivals), selection
 
     def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
-        """Return shallow features (v, *feature_shape), if they are needed, of samples by themselves.
+        """Return the features of single samples, (v, *feature_shape), if they are needed.
 
         With the weights of the last round that began with `admit`.
         """
