@@ -8,11 +8,11 @@ from torch import nn
 
 from titan_repro.models.alexnet import alexnet
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.folding import FoldedNetwork
+from titan_repro.models.inference.folding import FoldedNetwork
+from titan_repro.models.inference.pooling import PooledInPieces
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.models.mlp import mlp
 from titan_repro.models.mobilenet import mobilenet
-from titan_repro.models.norm import scoring_mode
-from titan_repro.models.pooling import PooledInPieces
 from titan_repro.models.resnet import resnet34, resnet50
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.models.squeezenet import squeezenet
@@ -61,10 +61,12 @@ def test_features_and_embeddings_are_the_networks_own_and_follow_its_training(na
         before = copy.deepcopy(network.state_dict())
         with torch.no_grad(), scoring_mode(network, "running"):
             for blocks in (1, len(network.blocks)):
-                found = folded.refresh(0, blocks).features(inputs, blocks)
+                found = folded.refresh(range(blocks)).features(inputs, blocks)
                 close(found, network.features(inputs, blocks))
             close(folded.refresh().embed(inputs), network.embed(inputs))
-            rest = folded.refresh(1).embed(network.features(inputs, 1), 1)
+            rest = folded.refresh(range(1, len(network.blocks))).embed(
+                network.features(inputs, 1), 1
+            )
             close(rest, network.embed(inputs))
         assert all(torch.equal(before[key], now) for key, now in network.state_dict().items())
 

@@ -1,5 +1,6 @@
 """Every model: its size, the contract of BlockNetwork, memory format, norms, refusals, seeds."""
 
+import copy
 import inspect
 import re
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from titan_repro.compat import import_torchvision
 from titan_repro.conf_path import conf_dir
 from titan_repro.models.alexnet import alexnet
 from titan_repro.models.base import BlockNetwork
+from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
 from titan_repro.models.mlp import mlp
 from titan_repro.models.mobilenet import mobilenet
-from titan_repro.models.norm import norm_layer, scoring_mode
+from titan_repro.models.norm import norm_layer
 from titan_repro.models.resnet import resnet34, resnet50
 from titan_repro.models.shapes import IMAGE_MODELS, VECTOR_MODELS
 from titan_repro.models.small_cnn import small_cnn
@@ -355,6 +357,39 @@ def test_unknown_scoring_norm_is_refused(trained):
         scoring_mode(trained, "eval"),
     ):
         pass
+
+
+@pytest.mark.parametrize("norm", ["running", "batch"])
+def test_passes_of_selection_are_the_networks_own_as_of_the_last_refresh(trained, norm):
+    inputs, scoring = images(6, 3, 8, 8), ScoringNetwork(trained, norm)
+    for _ in range(2):
+        before = modes(trained), copy.deepcopy(trained.state_dict())
+        scoring.refresh()
+        with torch.no_grad():
+            features = scoring.features(inputs, 1)
+            from_inputs, from_features = scoring.outputs(inputs), scoring.outputs(features, 1)
+            with scoring_mode(trained, norm):
+                expected = trained(inputs), trained.embed(inputs)
+                torch.testing.assert_close(features, trained.features(inputs, 1))
+        for found in (from_inputs, from_features):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        assert modes(trained) == before[0]
+        assert all(torch.equal(value, before[1][k]) for k, value in trained.state_dict().items())
+        with torch.no_grad():
+            trained.blocks[1][0].weight.mul_(2)
+
+
+def test_a_block_is_folded_once_after_a_refresh_when_it_is_needed(trained):
+    scoring, inputs = ScoringNetwork(trained), images(2, 3, 8, 8)
+    with torch.no_grad():
+        features = scoring.features(inputs, 1)
+        trained.blocks[0][0].weight.mul_(2)
+        trained.blocks[1][0].weight.mul_(2)
+        assert torch.equal(scoring.features(inputs, 1), features)  # the weights of before
+        _, late = scoring.outputs(features, 1)  # block 1 is folded now: the weights of now
+        scoring.refresh()
+        assert not torch.equal(scoring.features(inputs, 1), features)
+        assert torch.equal(scoring.outputs(features, 1)[1], late)
 
 
 # --- weights --------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from titan_repro.models import pooling
-from titan_repro.models.pooling import PooledInPieces, can_pool, max_pool
+from titan_repro.models.inference import pooling
+from titan_repro.models.inference.pooling import PooledInPieces, can_pool, max_pool
 
 FORMATS = torch.contiguous_format, torch.channels_last
 

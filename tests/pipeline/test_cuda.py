@@ -10,15 +10,6 @@ import pandas as pd
 import pytest
 import torch
 
-from titan_repro.pipeline import inline
-from titan_repro.pipeline.round import to_host
-from titan_repro.runs.build import (
-    build_executor,
-    build_loader,
-    build_network,
-    build_selector,
-    load_task,
-)
 from titan_repro.runs.run import run
 
 pytestmark = pytest.mark.skipif(
@@ -88,34 +79,3 @@ def test_two_runs_on_one_gpu_end_on_the_same_bits(configure):
         ).folder
         hashes.append(json.loads((folder / "summary.json").read_text())["weights_sha256"])
     assert hashes[0] == hashes[1]
-
-
-@pytest.mark.parametrize(
-    "selector",
-    ["rs", "stratified", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "titan", "titan_literal"],
-)
-@pytest.mark.parametrize("stream", ["clean", "feature_noise", "label_noise"])
-def test_a_round_waits_for_the_gpu_only_for_its_record(
-    configure, tmp_path, monkeypatch, selector, stream
-):
-    config = configure(*TINY, f"selector={selector}", f"stream={stream}", "device=cuda")
-    loader = build_loader(config)
-    task = load_task(config, loader, loader.locate(tmp_path))
-    executor = build_executor(config, None, build_network(config), build_selector(config), task)
-    executor.run(0)  # the first round may wait: it allocates what later ones use
-    fetched = []
-
-    def fetch(*arguments, **counts):
-        torch.cuda.set_sync_debug_mode("default")
-        fetched.append(to_host(*arguments, **counts))  # the one wait
-        torch.cuda.set_sync_debug_mode("error")
-        return fetched[-1]
-
-    monkeypatch.setattr(inline, "to_host", fetch)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        executor.run(1)
-        executor.run(2)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert len(fetched) == 2

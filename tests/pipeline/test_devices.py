@@ -1,4 +1,4 @@
-"""A round with tensors on a GPU mixes no devices and fetches nothing to the host but its record.
+"""A round with tensors on a GPU mixes no devices; filter and policies are given the host's.
 
 On fake tensors, so nothing is computed: what this cannot see is whether a GPU's numbers are right.
 """
@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException
+from torch.utils._python_dispatch import _disable_current_modes
 
 from fake_cuda import OneDeviceError, backward_to, fake_cuda
 from titan_repro.pipeline import inline, processes, shared_memory, shared_weights
@@ -23,7 +24,7 @@ from titan_repro.runs.build import (
     build_stream,
     build_trainer,
 )
-from titan_repro.selection import class_statistics
+from titan_repro.selection.base import Candidates, GradientMoments
 from titan_repro.streams.noise import FeatureNoise
 from titan_repro.tasks.base import Split, Task
 
@@ -79,7 +80,11 @@ def parts(configure, fetched, monkeypatch):
         with pytest.MonkeyPatch.context() as patch:  # a stream may look at numbers when it begins
             patch.setattr(Tensor, "__bool__", lambda tensor: False)
             stream = build_stream(config, task)
-        return (network, build_selector(config), stream, trainer), {
+        selector = build_selector(config)
+        selector.policy.select = with_numbers(selector.policy.select)
+        if selector.filter is not None:
+            selector.filter.admit = with_numbers(selector.filter.admit)
+        return (network, selector, stream, trainer), {
             "batch_size": config.batch_size,
             "seed": 0,
             **budget,
@@ -88,18 +93,39 @@ def parts(configure, fetched, monkeypatch):
     return built
 
 
+def with_numbers(function):
+    """Let code on the host, which looks at numbers, see zeros for tensors without contents."""
+
+    def call(*arguments):
+        with _disable_current_modes():
+            return function(*map(real, arguments))
+
+    return call
+
+
+def real(value):
+    if isinstance(value, Candidates):
+        known = {name: real(each) for name, each in vars(value).items()}
+        assert all(each.device == HOST for each in vars(value).values() if torch.is_tensor(each))
+        return Candidates(**known)
+    if isinstance(value, GradientMoments):
+        assert value.norms.device == value.class_mean_norms.device == HOST
+        return GradientMoments(real(value.norms), real(value.class_mean_norms))
+    return torch.zeros(value.shape, dtype=value.dtype) if torch.is_tensor(value) else value
+
+
 @pytest.fixture
 def fetched(monkeypatch):
     """Let records be fetched, which have no contents, and return the batches that were."""
     batches = []
 
-    def fetch(batch, loss, **counts):
+    def fetch(batch, loss):
         with pytest.raises(DataDependentOutputException):  # by its last call, for the contents
-            to_host(batch, loss, **counts)
+            to_host(batch, loss)
         batches.append(batch)
         size = len(batch.arrivals)
         names = ("indices", "labels", "weights", "probabilities", "noisy")
-        return {"loss": 0.0, **{f"trained_{name}": [0] * size for name in names}, **counts}
+        return {"loss": 0.0, **{f"trained_{name}": [0] * size for name in names}}
 
     for module in (inline, processes):
         monkeypatch.setattr(module, "to_host", fetch)
@@ -166,7 +192,6 @@ def fake_memory(monkeypatch):
     monkeypatch.setattr(Tensor, "__int__", lambda tensor: 0)
     # What is done number by number on a CPU is done here as on a GPU: there are no numbers.
     monkeypatch.setattr(FeatureNoise, "_disturb_noisy_rows", FeatureNoise._disturb_masked)
-    monkeypatch.setattr(class_statistics, "on_arrays", lambda _: False)
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")

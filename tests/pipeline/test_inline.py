@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.pipeline.budget import Measured
 from titan_repro.pipeline.inline import first_batch
 from titan_repro.seeds import generator

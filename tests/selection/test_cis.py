@@ -1,5 +1,6 @@
 """Class importance: what C-IS adds to importance sampling."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from titan_repro.selection.cis import (
     bessel_spread,
     plugin_spread,
 )
-from titan_repro.selection.statistics import class_statistics, gradient_moments
+from titan_repro.selection.gradients import gradient_norms, norms_and_class_means
 
 
 def given_gradients(gradients: Tensor, labels: Tensor, classes: int) -> Candidates:
@@ -21,6 +22,17 @@ def given_gradients(gradients: Tensor, labels: Tensor, classes: int) -> Candidat
     )
     moments = GradientMoments(gradients.norm(dim=1), means.norm(dim=1))
     return Candidates(labels, torch.bincount(labels, minlength=classes), moments=moments)
+
+
+def spreads(candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """Squared spreads of classes as `plugin` and as `bessel` have them."""
+    labels, classes = candidates.labels.numpy(), len(candidates.stream_counts)
+    norms, class_mean_norms = norms_and_class_means(candidates, "full")
+    counts = np.bincount(labels, minlength=classes).astype(float)
+    mean_norms = np.bincount(labels, norms, classes) / np.maximum(counts, 1)
+    plugin = plugin_spread(mean_norms, class_mean_norms)
+    bessel = bessel_spread(plugin, counts, mean_norms)
+    return torch.from_numpy(plugin), torch.from_numpy(bessel)
 
 
 def class_shares(policy: ClassifiedImportanceSampling, candidates: Candidates, size: int) -> Tensor:
@@ -40,11 +52,11 @@ def test_hand_computed_importance() -> None:
     gradients = torch.tensor([[3, 0], [0, 4], [5, 0], [5, 0], [0, 2.0]]).double()
     labels = torch.tensor([0, 0, 1, 1, 2])
     candidates = given_gradients(gradients, labels, 4)
-    statistics = class_statistics(candidates.moments, labels, 4)
-    torch.testing.assert_close(plugin_spread(statistics), torch.tensor([6.0, 0, 0, 0]).double())
+    plugin, bessel = spreads(candidates)
+    torch.testing.assert_close(plugin, torch.tensor([6.0, 0, 0, 0]).double())
     ratio = (12 + 0) / (3.5**2 + 5**2)  # pooled over classes 0 and 1, one degree of freedom each
     expected = torch.tensor([12, 0, 4 * ratio, 0]).double()
-    torch.testing.assert_close(bessel_spread(statistics), expected)
+    torch.testing.assert_close(bessel, expected)
 
 
 def test_bessel_is_the_unbiased_estimate_of_the_class_spread() -> None:
@@ -55,9 +67,9 @@ def test_bessel_is_the_unbiased_estimate_of_the_class_spread() -> None:
     estimates, plugins = [], []
     for row in rows:
         candidates = given_gradients(gradients[row], torch.zeros(3, dtype=torch.int64), 1)
-        statistics = class_statistics(candidates.moments, candidates.labels, 1)
-        estimates.append(bessel_spread(statistics))
-        plugins.append(plugin_spread(statistics))
+        plugin, bessel = spreads(candidates)
+        estimates.append(bessel)
+        plugins.append(plugin)
     torch.testing.assert_close(torch.cat(estimates).mean(), true)
     torch.testing.assert_close(torch.cat(plugins).mean(), true * 2 / 3)
 
@@ -87,7 +99,7 @@ def test_unbiased_weights_reach_every_class_with_a_gradient(class_importance: st
 def test_without_any_spread_classes_share_by_norm() -> None:
     candidates = random_candidates(0, size=5, labels=torch.arange(5))
     policy = ClassifiedImportanceSampling(class_importance="plugin")
-    norms = gradient_moments(candidates, "last_layer").norms
+    norms = torch.from_numpy(gradient_norms(candidates, "last_layer"))
     selection = policy.select(candidates, 3, generator(0))
     expected = 3 * norms / norms.sum()
     torch.testing.assert_close(selection.probabilities, expected[selection.indices].float())
@@ -100,7 +112,7 @@ def test_rounding_of_equal_gradients_is_not_a_spread() -> None:
     candidates = Candidates(
         labels, count, logits=one.logits[copies][:, :3], embeddings=one.embeddings[copies]
     )
-    norms = gradient_moments(candidates, "last_layer").norms
+    norms = torch.from_numpy(gradient_norms(candidates, "last_layer"))
     for class_importance in ("plugin", "bessel", "ema"):
         policy = ClassifiedImportanceSampling(class_importance=class_importance)
         selection = policy.select(candidates, 3, generator(0))
@@ -111,8 +123,7 @@ def test_rounding_of_equal_gradients_is_not_a_spread() -> None:
 def test_a_single_candidate_is_given_at_most_its_norm() -> None:
     gradients = torch.tensor([[3, 0], [-3, 0], [0, 2.0]]).double()  # the pair's estimate is 2 * 9
     labels = torch.tensor([0, 0, 1])
-    moments = given_gradients(gradients, labels, 2).moments
-    spread = bessel_spread(class_statistics(moments, labels, 2))
+    _, spread = spreads(given_gradients(gradients, labels, 2))
     torch.testing.assert_close(spread, torch.tensor([18.0, 4.0]).double())
 
 
@@ -161,14 +172,14 @@ def rounds() -> list[Candidates]:
 
 def test_moving_average_remembers_classes_that_are_absent_or_single() -> None:
     policy = ClassifiedImportanceSampling("full", class_importance="ema", memory=0.75)
-    spreads = [bessel_spread(class_statistics(c.moments, c.labels, 3)) for c in rounds()]
+    measured = [spreads(candidates)[1] for candidates in rounds()]
     assert policy.state_dict() == {}
     for candidates in rounds():
         policy.select(candidates, 2, generator(0))
     average = policy.state_dict()["average"]
-    once = 0.75 * spreads[0][0] + 0.25 * spreads[1][0]
-    assert float(average[0]) == pytest.approx(float(0.75 * once + 0.25 * spreads[2][0]))
-    assert float(average[1]) == pytest.approx(float(spreads[0][1]))  # measured in round 0 alone
+    once = 0.75 * measured[0][0] + 0.25 * measured[1][0]
+    assert float(average[0]) == pytest.approx(float(0.75 * once + 0.25 * measured[2][0]))
+    assert float(average[1]) == pytest.approx(float(measured[0][1]))  # measured in round 0 alone
     assert average[2].isnan()  # never had two candidates
 
 
@@ -187,9 +198,7 @@ def test_single_candidates_use_the_memory_of_their_class() -> None:
     first, second, _ = rounds()
     policy = ClassifiedImportanceSampling("full", class_importance="ema")
     policy.select(first, 2, generator(0))
-    average = class_statistics(second.moments, second.labels, 3)
-    expected = bessel_spread(average)
-    remembered = bessel_spread(class_statistics(first.moments, first.labels, 3))
+    (_, remembered), (_, expected) = spreads(first), spreads(second)
     importance = torch.stack(
         [4 * (0.9 * remembered[0] + 0.1 * expected[0]).sqrt(), remembered[1].sqrt()]
     )
@@ -234,3 +243,81 @@ def test_nan_gradients_do_not_enter_the_memory() -> None:
     selection = policy.select(broken, 2, generator(0))
     assert selection.nonfinite == 1
     assert policy.state_dict()["average"][:2].isfinite().all()
+
+
+@pytest.mark.parametrize("sampling", ["systematic", "multinomial", "without_replacement"])
+@pytest.mark.parametrize("class_importance", ["plugin", "bessel", "ema"])
+def test_candidates_that_are_not_finite_are_as_if_they_were_not_there(
+    class_importance: str, sampling: str
+) -> None:
+    for seed in range(5):
+        whole = random_candidates(seed, size=30)
+        broken = torch.rand(30, generator=generator(seed + 50)) < 0.3
+        logits, embeddings = whole.logits.clone(), whole.embeddings.clone()
+        logits[broken & (whole.labels % 2 == 0), 1] = torch.nan
+        embeddings[broken & (whole.labels % 2 == 1), 0] = torch.inf
+        damaged = Candidates(whole.labels, whole.stream_counts, None, logits, embeddings)
+        rest = [t[~broken] for t in (whole.labels, whole.logits, whole.embeddings)]
+        without = Candidates(rest[0], whole.stream_counts, None, *rest[1:])
+        found, expected = (
+            ClassifiedImportanceSampling(
+                class_importance=class_importance, sampling=sampling, weighting="unbiased"
+            ).select(candidates, 8, generator(seed))
+            for candidates in (damaged, without)
+        )
+        places = (~broken).nonzero()[:, 0]
+        assert found.nonfinite == int(broken.sum())
+        assert torch.equal(found.indices, places[expected.indices])
+        torch.testing.assert_close(found.weights, expected.weights)
+        torch.testing.assert_close(found.probabilities, expected.probabilities)
+
+
+def test_candidates_are_left_as_they_were() -> None:
+    plain = random_candidates(1)
+    candidates = Candidates(  # float64: arrays could share memory
+        plain.labels,
+        plain.stream_counts.double(),
+        logits=plain.logits.double(),
+        embeddings=plain.embeddings.double(),
+        moments=GradientMoments(torch.rand(24).double(), torch.rand(5).double()),
+    )
+    moments = candidates.moments
+    known = [value for value in vars(candidates).values() if isinstance(value, Tensor)]
+    known += [moments.norms, moments.class_mean_norms]
+    before = [tensor.clone() for tensor in known]
+    for gradient in ("last_layer", "logits", "full"):
+        policy = ClassifiedImportanceSampling(gradient, "ema", "stream", "unbiased")
+        policy.select(candidates, 6, generator(0))
+        state = policy.state_dict()["average"]
+        kept = state.clone()
+        policy.select(candidates, 6, generator(1))
+        torch.testing.assert_close(kept, state, equal_nan=True, rtol=0, atol=0)
+    assert all(torch.equal(*pair) for pair in zip(known, before, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_logits_of_half_precision_and_with_a_gradient_are_taken(dtype: torch.dtype) -> None:
+    plain = random_candidates(2)
+    found, expected = (
+        ClassifiedImportanceSampling().select(
+            Candidates(plain.labels, plain.stream_counts, None, *scores), 6, generator(0)
+        )
+        for scores in (
+            [t.to(dtype).requires_grad_() for t in (plain.logits, plain.embeddings)],
+            [t.to(dtype).double() for t in (plain.logits, plain.embeddings)],
+        )
+    )
+    assert torch.equal(found.indices, expected.indices)
+    torch.testing.assert_close(found.probabilities, expected.probabilities)
+
+
+@pytest.mark.parametrize("sampling", ["systematic", "without_replacement"])
+def test_no_warning_of_numpy_escapes(recwarn: pytest.WarningsRecorder, sampling: str) -> None:
+    candidates = random_candidates(0)
+    candidates.logits[:3] = torch.tensor([torch.nan, torch.inf, -torch.inf])[:, None]
+    candidates.embeddings[4] = torch.inf
+    policy = ClassifiedImportanceSampling(class_importance="ema", sampling=sampling)
+    with np.errstate(all="warn"):
+        selection = policy.select(candidates, 6, generator(0))
+    assert selection.nonfinite == 4
+    assert not recwarn.list

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from selection.builders import generator
-from selection.test_statistics import CLASSES, scoring_network
+from selection.test_gradients import CLASSES, scoring_network
 from titan_repro.seeds import global_generator
 from titan_repro.selection.full_gradients import full_gradient_moments
 

@@ -242,7 +242,7 @@ def test_every_policy_fills_the_batch_and_repeats_itself(name: str) -> None:
         assert first.indices.shape == first.weights.shape == first.probabilities.shape == (size,)
         assert first.indices.dtype == torch.int64
         assert first.weights.dtype == first.probabilities.dtype == torch.float32
-        assert first.nonfinite.shape == ()
+        assert first.nonfinite == 0
         assert ((first.indices >= 0) & (first.indices < 30)).all()
         assert torch.equal(first.indices, again.indices)
         assert torch.equal(first.weights, again.weights)

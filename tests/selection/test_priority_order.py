@@ -11,14 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from selection.reference_filter import ReferenceFilter, Sample
-from sync_guard import forbid_synchronisation
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import generator
-from titan_repro.selection import class_statistics
-from titan_repro.selection.class_quotas import QUOTAS, class_masses
-from titan_repro.selection.coarse_filter import CoarseFilter
-from titan_repro.selection.coarse_scores import SCORES
+from titan_repro.selection.coarse_filter import SCORES, CoarseFilter
 from titan_repro.selection.priority_order import priority_order
+from titan_repro.selection.queue import class_masses
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,8 @@ class Case:
     both_ends: bool
 
     def order(self) -> list[int]:
-        finite = torch.tensor([s is not None for _, s in self.arrivals])
-        scores = torch.tensor([-math.inf if s is None else s for _, s in self.arrivals])
-        strata = torch.tensor([y for y, _ in self.arrivals])
-        masses = torch.tensor(self.masses, dtype=torch.float64)
-        return priority_order(scores, finite, strata, masses, self.both_ends).tolist()
+        strata, scores = zip(*self.arrivals, strict=True)
+        return priority_order(scores, strata, self.masses, self.both_ends)
 
     def samples(self, label: int | None = None) -> list[Sample]:
         return [
@@ -157,18 +151,17 @@ def test_in_one_global_queue_every_prefix_is_what_that_budget_would_keep(score: 
             order = ranked.admit(features, labels, generator(0, "g", t))
             kept = fixed.admit(features, labels, generator(0, "g", t))
             assert sorted(order.positions[:budget].tolist()) == kept.positions.tolist()
-            assert torch.equal(order.class_counts, kept.class_counts)
-            assert torch.equal(order.nonfinite, kept.nonfinite)
+            assert order.nonfinite == kept.nonfinite
 
 
 @pytest.mark.parametrize("quota", ["per_class_proportional", "per_class_equal"])
 def test_masses_are_those_of_before_the_round(quota: str) -> None:
     coarse = adaptive(quota=quota)
     coarse.admit(*random_round(60, classes=3), generator(0, "g"))
-    before = coarse.statistics.counts.clone()
+    before = coarse.class_sums.counts.copy()
     features, labels = random_round(60, classes=5, seed=1)
     positions = coarse.admit(features, labels, generator(0, "g", 1)).positions
-    masses = class_masses(quota, before)
+    masses = torch.from_numpy(class_masses(quota, before))
     slots = torch.zeros(5)
     for k, y in enumerate(labels[positions][:20].tolist(), start=1):
         slots[y] += 1
@@ -191,21 +184,6 @@ def test_the_running_sums_are_those_of_a_fixed_budget() -> None:
             coarse.admit(*random_round(30, seed=t), generator(0, "g", t))
     for name, value in fixed.state_dict().items():
         assert torch.equal(ranked.state_dict()[name], value)
-
-
-@pytest.mark.parametrize("score", SCORES)
-@pytest.mark.parametrize("quota", QUOTAS)
-def test_ranking_waits_for_no_device_and_reads_no_tensor(
-    score: str, quota: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(class_statistics, "on_arrays", lambda _: False)  # as on a GPU
-    coarse, features, labels = adaptive(score=score, quota=quota), *random_round(40)
-    with forbid_synchronisation():
-        for t in range(2):
-            coarse.admit(features, labels, generator(0, "g", t))
-    positions = coarse.admit(features.to("meta"), labels.to("meta"), generator(0, "g", 2)).positions
-    assert positions.is_meta
-    assert positions.shape == (40,)
 
 
 def test_the_form_of_bounded_memory_is_refused() -> None:

@@ -1,13 +1,22 @@
 """Draws hit their inclusion numbers; rankings are stable."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from selection import reference
 from selection.builders import generator
-from titan_repro.selection.inclusion import clean, inclusion_numbers
-from titan_repro.selection.sampling import GRID, draw, pick_weights, select_highest
+from titan_repro.selection import sampling as drawing
+from titan_repro.selection.sampling import (
+    GRID,
+    distinct_inclusion_numbers,
+    hit,
+    inclusion_numbers,
+    pick_weights,
+    select_highest,
+    usable_scores,
+)
 
 DRAWS = {"systematic": 20_000, "without_replacement": 5_000, "multinomial": 5_000}
 BATCH = 7
@@ -17,9 +26,14 @@ SCORES = torch.tensor([1, 2, 0.1, 3, 0.5, 1, 2, 0.7, 4, 0, 1.5, 9, 0.3, 1], dtyp
 
 
 def numbers(sampling: str) -> Tensor:
-    return inclusion_numbers(
-        clean(SCORES), LABELS, IMPORTANCE, BATCH, distinct=sampling == "without_replacement"
-    )
+    distinct = sampling == "without_replacement"
+    allot = distinct_inclusion_numbers if distinct else inclusion_numbers
+    scores, usable = usable_scores(SCORES.numpy())
+    return torch.from_numpy(allot(scores, usable, LABELS.numpy(), IMPORTANCE.numpy(), BATCH))
+
+
+def draw(pi: Tensor, labels: Tensor, size: int, sampling: str, source: torch.Generator) -> Tensor:
+    return torch.from_numpy(drawing.draw(pi.numpy(), labels.numpy(), size, sampling, source))
 
 
 def picks(sampling: str, draws: int) -> Tensor:
@@ -92,6 +106,12 @@ def test_rounding_cannot_make_a_candidate_come_twice(monkeypatch: pytest.MonkeyP
     assert draw(pi, labels, 3, "systematic", generator(0)).tolist() == [0, 0, 2]
 
 
+def test_ends_of_intervals_belong_to_the_next_one_that_is_not_empty() -> None:
+    lengths = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0])
+    assert hit(lengths, np.array([0.0, 1.0, 1.5, 2.0])).tolist() == [1, 2, 2, 4]
+    assert hit(lengths, np.array([2.5, 3.0])).tolist() == [4, 4]  # 3.0 as rounding may put it
+
+
 def test_whole_numbers_are_hit_exactly() -> None:
     pi = torch.tensor([1.0, 2.0, 0.0, 3.0], dtype=torch.float64)
     for seed in range(50):
@@ -117,15 +137,14 @@ def test_points_fall_where_the_reference_says() -> None:
 
 
 def test_weights() -> None:
-    pi = torch.tensor([0.5, 1.5, 1.0], dtype=torch.float64)
-    target = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
-    indices = torch.tensor([1, 1, 2])
+    pi, target = np.array([0.5, 1.5, 1.0]), np.array([0.2, 0.3, 0.5])
+    indices = np.array([1, 1, 2])
     assert pick_weights(pi, target, indices, "none").tolist() == [1, 1, 1]
     unbiased = pick_weights(pi, target, indices, "unbiased")
     torch.testing.assert_close(unbiased, torch.tensor([0.6, 0.6, 1.5]))
     normalised = pick_weights(pi, target, indices, "self_normalised")
     torch.testing.assert_close(normalised, unbiased / 0.9)
-    zero = pick_weights(pi, torch.zeros(3).double(), indices, "self_normalised")
+    zero = pick_weights(pi, np.zeros(3), indices, "self_normalised")
     assert zero.tolist() == [0, 0, 0]
 
 

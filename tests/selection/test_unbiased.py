@@ -7,8 +7,8 @@ from torch import Tensor
 from selection.builders import generator, random_candidates
 from titan_repro.selection.base import Candidates, Policy
 from titan_repro.selection.cis import ClassifiedImportanceSampling
+from titan_repro.selection.gradients import logit_gradients
 from titan_repro.selection.importance import ImportanceSampling
-from titan_repro.selection.statistics import logit_gradients
 from titan_repro.selection.stratified import StratifiedSampling
 from titan_repro.selection.uniform import UniformSampling
 

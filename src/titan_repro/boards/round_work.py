@@ -13,7 +13,7 @@ from titan_repro.boards import steps
 from titan_repro.boards.layers import META, Layer, walk
 from titan_repro.boards.work import NO_WORK, Work
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.selection.base import Policy
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.selector import Selector

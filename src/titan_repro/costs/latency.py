@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from titan_repro.costs.rounds import with_selector
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.folding import FoldedNetwork
+from titan_repro.models.inference.folding import FoldedNetwork
 from titan_repro.runs.build import build_network, build_selector, build_stream
 from titan_repro.seeds import generator
 from titan_repro.selection.coarse_filter import CoarseFilter

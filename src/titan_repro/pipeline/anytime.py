@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.selection.base import Candidates
-from titan_repro.selection.selector import Admitted, Selector
+from titan_repro.selection.base import Admitted, Candidates
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Arrivals
 
 CHUNK = 4

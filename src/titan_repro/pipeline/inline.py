@@ -24,7 +24,8 @@ from titan_repro.pipeline.round import (
 from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
-from titan_repro.selection.selector import Batch, Selector
+from titan_repro.selection.base import Batch
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Arrivals, Stream
 from titan_repro.training import Trainer
 
@@ -70,7 +71,7 @@ class InlineExecutor:
         if keep == 0:  # no time to select beside this round's training
             with clock("select"):
                 chosen = random_batch(arrivals, self.batch_size, self.seed, t)
-            candidates, nonfinite = 0, arrivals.labels.new_zeros(())
+            candidates, nonfinite = 0, 0
         else:
             with clock("filter"):  # stage 1, section 3.3: representative and diverse samples
                 admitted = self.selector.admit(
@@ -83,7 +84,7 @@ class InlineExecutor:
                     admitted, scored, self.batch_size, generator(self.seed, "selection", t)
                 )
             candidates = len(admitted.arrivals)
-            nonfinite = admitted.nonfinite + selection.nonfinite
+            nonfinite = int(admitted.nonfinite + selection.nonfinite)
         batch = self._to_train(chosen, arrivals)
         with clock("train"):  # equation 1: w_t+1 = w_t - rate_t * gradient of the batch's loss
             inputs, labels = self.stream.inputs(batch.arrivals), batch.arrivals.labels
@@ -93,7 +94,8 @@ class InlineExecutor:
             round=t,
             learning_rate=self.trainer.schedule(t),
             candidates=candidates,
-            **to_host(batch, loss, nonfinite=nonfinite),
+            nonfinite=nonfinite,
+            **to_host(batch, loss),
             **samples_touched(self.selector, len(arrivals), candidates, self.batch_size),
             **clock.entries(),
         )

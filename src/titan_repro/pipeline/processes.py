@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.norm import scoring_mode
+from titan_repro.models.inference.scoring import scoring_mode
 from titan_repro.pipeline.budget import FIXED, CandidateBudget
 from titan_repro.pipeline.messages import on_host
 from titan_repro.pipeline.round import (
@@ -35,7 +35,8 @@ from titan_repro.pipeline.stages import WorkerSetup
 from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.rounds import RoundRecord
-from titan_repro.selection.selector import Batch, Selector
+from titan_repro.selection.base import Batch
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Stream
 from titan_repro.tasks.base import Split, Task
 from titan_repro.training import Trainer

@@ -9,8 +9,8 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Candidates, Needs
-from titan_repro.selection.selector import Batch, Selector
+from titan_repro.selection.base import Batch, Candidates, Needs
+from titan_repro.selection.selector import Selector
 from titan_repro.selection.uniform import UniformSampling
 from titan_repro.streams.base import Arrivals
 from titan_repro.training import Trainer
@@ -19,11 +19,11 @@ STAGES = ("stream", "filter", "score", "select", "train")
 """What a round's time is spent on, in order."""
 
 
-def to_host(batch: Batch, loss: Tensor, **counts: Tensor) -> dict[str, Any]:
-    """Bring the batch that a round trained, its loss () and further counts () to the host.
+def to_host(batch: Batch, loss: Tensor) -> dict[str, Any]:
+    """Bring the batch that a round trained and its loss () to the host.
 
-    One copy, the only wait of a round on a GPU. Returns the entries of the round's record about
-    them: `loss`, `trained_*` as lists of B, and the counts as whole numbers by their names.
+    One copy. Returns the entries of the round's record about them: `loss`, and `trained_*` as
+    lists of B.
     """
     arrivals = batch.arrivals
     size = len(arrivals)
@@ -33,20 +33,19 @@ def to_host(batch: Batch, loss: Tensor, **counts: Tensor) -> dict[str, Any]:
         batch.weights,
         batch.probabilities,
         arrivals.noisy,
-        torch.stack([loss.double(), *(count.double() for count in counts.values())]),
+        loss[None],
     )
     packed = torch.cat([column.double() for column in columns]).tolist()  # float64 is exact here
     indices, labels, weights, probabilities, noisy = (
         packed[i * size : (i + 1) * size] for i in range(5)
     )
     return {
-        "loss": packed[5 * size],
+        "loss": packed[-1],
         "trained_indices": [int(i) for i in indices],
         "trained_labels": [int(y) for y in labels],
         "trained_weights": weights,
         "trained_probabilities": probabilities,
         "trained_noisy": [n != 0 for n in noisy],
-        **dict(zip(counts, map(int, packed[5 * size + 1 :]), strict=True)),
     }
 
 
@@ -72,9 +71,9 @@ def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
 
 def random_batch(arrivals: Arrivals, size: int, seed: int, t: int) -> Batch:
     """Draw the batch of a round that leaves no time to select: the one that `rs` would draw."""
-    known = Candidates(arrivals.labels, stream_counts=arrivals.labels.new_zeros(0))
+    known = Candidates(arrivals.labels.cpu(), stream_counts=torch.zeros(0))
     drawn = UniformSampling().select(known, size, generator(seed, "selection", t))
-    return Batch(arrivals.take(drawn.indices), drawn.weights, drawn.probabilities)
+    return drawn.batch(arrivals)
 
 
 def training_state(

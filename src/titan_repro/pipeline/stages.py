@@ -27,8 +27,8 @@ from titan_repro.pipeline.shared_memory import HOST, Layout, SharedBuffer
 from titan_repro.pipeline.shared_weights import NetworkCopy
 from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Candidates
-from titan_repro.selection.selector import Admitted, Selector
+from titan_repro.selection.base import Admitted, Candidates
+from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Arrivals, Stream
 
 
@@ -189,7 +189,7 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
     tensors = {
         **vars(admitted.arrivals),
         "stream_counts": admitted.stream_counts,
-        "nonfinite": admitted.nonfinite,
+        "nonfinite": torch.tensor(admitted.nonfinite),
     }
     return tensors if admitted.inputs is None else {**tensors, "inputs": admitted.inputs}
 
@@ -197,7 +197,9 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
 def _admitted(tensors: dict[str, Tensor], passed: int) -> Admitted:
     """Return the candidate set that has these tensors."""
     arrivals = Arrivals(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
-    return Admitted(arrivals, inputs=tensors.pop("inputs", None), passed=passed, **tensors)
+    nonfinite = int(tensors.pop("nonfinite"))
+    inputs = tensors.pop("inputs", None)
+    return Admitted(arrivals, tensors.pop("stream_counts"), inputs, nonfinite, passed)
 
 
 Stage = FilterStage | SelectionStage

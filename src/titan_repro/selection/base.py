@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
+from titan_repro.streams.base import Arrivals
 
 
 class Needs(Enum):
@@ -32,6 +33,28 @@ class GradientMoments:
 
     norms: Tensor
     class_mean_norms: Tensor
+
+    def cpu(self) -> "GradientMoments":
+        """Return them on the host."""
+        return GradientMoments(self.norms.cpu(), self.class_mean_norms.cpu())
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The candidate set S of a round and the class counts of the stream that it came from.
+
+    stream_counts: (C,) int64.
+    inputs: (N, *input_shape) of the candidates, or their (N, *feature_shape) where the filter has
+        taken them through the network's first blocks; None if neither is needed.
+    nonfinite: arrivals whose feature was not finite.
+    passed: the blocks that inputs have been through, 0 for inputs as they came.
+    """
+
+    arrivals: Arrivals
+    stream_counts: Tensor
+    inputs: Tensor | None
+    nonfinite: int = 0
+    passed: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,26 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Samples to train on, with what the record says of them. All (B,)."""
+
+    arrivals: Arrivals
+    weights: Tensor
+    probabilities: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return its tensors by name."""
+        return {**vars(self.arrivals), "weights": self.weights, "probabilities": self.probabilities}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], device: torch.device | None = None) -> "Batch":
+        """Return the batch that has these `tensors`, on `device` or where they are."""
+        there = {name: tensor.to(device) for name, tensor in tensors.items()}
+        weights, probabilities = there.pop("weights"), there.pop("probabilities")
+        return cls(Arrivals(**there), weights, probabilities)
+
+
+@dataclass(frozen=True)
 class Selection:
     """The batch that a policy chose.
 
@@ -65,20 +108,32 @@ class Selection:
     weights: (B,) float32, the loss weight of each pick; the batch loss is mean(weights * losses).
     probabilities: (B,) float32, the expected number of times that each pick's candidate is
         chosen (its inclusion number pi_i); 1 for deterministic policies.
-    nonfinite: () int64, candidates whose score was NaN or infinite and which the policy
-        therefore could not rank.
+    nonfinite: candidates whose score was NaN or infinite and which the policy therefore could not
+        rank.
     """
 
     indices: Tensor
     weights: Tensor
     probabilities: Tensor
-    nonfinite: Tensor
+    nonfinite: int = 0
+
+    def batch(self, samples: Arrivals) -> Batch:
+        """Return these picks of the candidates' samples, where those are."""
+        device = samples.labels.device
+        return Batch(
+            samples.take(self.indices.to(device)),
+            self.weights.to(device),
+            self.probabilities.to(device),
+        )
 
 
 class Policy(Protocol):
-    """Chooses a training batch from candidates. Everything runs on the candidates' device.
+    """Chooses a training batch from candidates: plain code on the host, with `if` and loops.
 
-    No method may force a host synchronisation on a GPU (no .item(), nonzero, boolean indexing).
+    Whatever device the network is on, tensors are on the CPU when they come here. A class with an
+    attribute and three methods is a policy; a YAML file in conf/selector names it.
+
+    needs: what must be known of each candidate. The rest of `Candidates` is None.
     """
 
     needs: Needs
@@ -86,15 +141,21 @@ class Policy(Protocol):
     def select(
         self, candidates: Candidates, batch_size: int, generator: torch.Generator
     ) -> Selection:
-        """Choose `batch_size` of the candidates; `generator` is a CPU generator for this round.
+        """Choose `batch_size` of the candidates.
 
+        generator: this round's own. All random numbers come from it, so that a run can be repeated
+            and continued.
         The candidates' tensors are there during this call only: what is remembered of them must
-        be copied.
+        be copied. They are not to be changed.
+        Raises ConfigurationError for a batch size that the candidates do not allow (`check_batch`).
         """
         ...
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Return what the policy remembers between rounds, {} if nothing."""
+        """Return what the policy remembers between rounds, {} if nothing; it goes into checkpoints.
+
+        Tensors and plain values, which later rounds leave as they are.
+        """
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -35,19 +35,18 @@ def facilities(between: Tensor, finite: Tensor, lottery: Tensor, batch_size: int
 
     Costs are compared in float32, so that equal ones tie, to the earlier candidate.
     """
-    places = torch.arange(len(finite), device=finite.device)
     last_resort = 1e300 * (1 + lottery.double() / len(finite))
     nearest = torch.full_like(between[0], torch.inf)
     chosen = torch.zeros_like(finite)
-    picks = []
+    picks: list[int] = []
     for _ in range(batch_size):
         costs = torch.minimum(between, nearest).sum(dim=1).float().double()
         costs = torch.where(finite, costs, last_resort).masked_fill(chosen, torch.inf)
-        pick = costs.argmin(dim=0, keepdim=True)  # (1,), the earliest of equal ones
-        nearest = torch.minimum(nearest, between.index_select(0, pick).squeeze(0))
-        chosen = chosen | (places == pick)
+        pick = int(costs.argmin(dim=0))  # the earliest of equal ones
+        nearest = torch.minimum(nearest, between[pick])
+        chosen[pick] = True
         picks.append(pick)
-    return torch.cat(picks)
+    return torch.tensor(picks)
 
 
 def cluster_sizes(between: Tensor, finite: Tensor, picks: Tensor) -> Tensor:
@@ -68,17 +67,18 @@ class Camel:
         check_batch(candidates, batch_size)
         points = required(candidates.inputs, "inputs").flatten(1).double()  # (N, D)
         finite = points.sum(dim=1).isfinite()
-        lottery = shuffled(len(candidates), generator, points.device)
+        lottery = shuffled(len(candidates), generator)
         between = distances(points).masked_fill(~finite.unsqueeze(1), torch.inf)
         between = between.masked_fill(~finite.unsqueeze(0), 0.0)
         picks = facilities(between, finite, lottery, batch_size)
         sizes = cluster_sizes(between, finite, picks)
-        sizes = sizes + ~finite.any()  # nothing to cover: equal weights
+        if not finite.any():
+            sizes = torch.ones_like(sizes)  # nothing to cover: equal weights
         return Selection(
             indices=picks,
             weights=(sizes / sizes.mean()).float(),
-            probabilities=ranking_probabilities(finite, picks),
-            nonfinite=(~finite).sum(),
+            probabilities=ranking_probabilities(finite.numpy(), picks.numpy()),
+            nonfinite=int((~finite).sum()),
         )
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -1,16 +1,24 @@
 """C-IS: classified importance sampling (paper section 3.2, Lemma 2).
 
-The batch is allocated to classes in proportion to class importance I(y) and inside a class to
-candidates in proportion to their gradient norm:
+With g the gradient of a candidate's loss, Lemma 2 fills a batch of B in two steps:
 
-    I(y) = mass_y * sqrt((mean |g|)^2 - |mean g|^2)        (Equation 2, see ClassStatistics)
+    class y gets  B_y = B * I(y) / (sum of all I)      I(y) = |S_y| sqrt(V[g] - V[|g|])  Equation 2
+    x in y gets   pi  = B_y * |g| / (sum of |g| in y)                                    Equation 3
+
+and pi is how often x is expected in the batch. Under the uniform distribution on S_y
+
+    V[g] - V[|g|] = (E|g|^2 - |E g|^2) - (E|g|^2 - (E|g|)^2) = (E|g|)^2 - |E g|^2,
+
+which is beta* - gamma of Theorem 2; under any other P it is not. It is called the spread (squared)
+below: zero if all gradients of a class point the same way, however long they are. A class needs
+two means for it, E|g| and |E g|, and both come from the last layer in closed form (`gradients`).
 """
 
 from collections.abc import Mapping
 from typing import Any, get_args
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from titan_repro.choices import (
     ClassImportance,
@@ -20,45 +28,19 @@ from titan_repro.choices import (
     Weighting,
 )
 from titan_repro.errors import ConfigurationError
-from titan_repro.selection import cis_arrays
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
-from titan_repro.selection.inclusion import clean, first_positive, inclusion_numbers
-from titan_repro.selection.sampling import draw, pick_weights
-from titan_repro.selection.statistics import (
-    RESOLUTION,
-    ClassStatistics,
-    class_statistics,
-    gradient_moments,
-    needs_of,
+from titan_repro.selection.gradients import needs_of, norms_and_class_means
+from titan_repro.selection.sampling import (
+    distinct_inclusion_numbers,
+    draw,
+    inclusion_numbers,
+    pick_weights,
+    usable_scores,
 )
 
-
-def plugin_spread(statistics: ClassStatistics) -> Tensor:
-    """Return the squared spread of each class as Equation 2 states it, (C,).
-
-    Zero for a class of one candidate or of equal gradients, down to RESOLUTION.
-    """
-    squared = statistics.squared_spread
-    noise = squared < (RESOLUTION * statistics.mean_norms).square()
-    return squared.masked_fill(noise, 0.0)
-
-
-def bessel_spread(statistics: ClassStatistics) -> Tensor:
-    """Return the unbiased squared spread of each class, (C,), also for a class of one candidate.
-
-    Over draws of n candidates of a class the plug-in value has the expectation (n - 1) / n of the
-    class's true one, so it is multiplied by n / (n - 1). For a single candidate the true value is
-    at most |g|^2, and the spread relative to the mean norm is taken to be that of the other
-    classes of the round: |g|^2 times their ratio of squared spread to squared mean norm, pooled
-    with n - 1 degrees of freedom each and at most 1; 1 if all classes have one candidate.
-    """
-    counts, squared_means = statistics.counts, statistics.mean_norms.square()
-    freedom = (counts - 1).clamp_min(0.0)
-    spread = plugin_spread(statistics) * counts / freedom.clamp_min(1.0)
-    pooled = (freedom * squared_means).sum()
-    ratio = (freedom * spread).sum() / pooled.masked_fill(pooled == 0, 1.0)
-    ratio = ratio.clamp_max(1.0).masked_fill(pooled == 0, 1.0)
-    return torch.where(counts == 1, ratio * squared_means, spread)
+RESOLUTION = 1e-3
+"""RESOLUTION: spreads below this part of the class's mean norm cannot be told from zero: their
+squares are differences of numbers that float32 gradients give to about six digits."""
 
 
 class ClassifiedImportanceSampling:
@@ -73,7 +55,7 @@ class ClassifiedImportanceSampling:
     weighting: none (default) | unbiased | self_normalised. Unbiased for the mean gradient of the
         candidates, or for the class means weighted by the stream's class frequencies. So that every
         class can be drawn, spreads are then at least RESOLUTION of the class's mean norm.
-    sampling: systematic (default) | multinomial | without_replacement.
+    sampling: systematic (default) | multinomial | without_replacement (pi is then at most 1).
     memory: weight of the past in the moving average, per round.
 
     If no class has importance, classes share by mass times mean norm, which is plain importance
@@ -103,79 +85,105 @@ class ClassifiedImportanceSampling:
         self.weighting: str = weighting
         self.sampling: str = sampling
         self.memory = memory
-        self._average: Tensor | None = None  # (C,) squared spread; NaN: never measured
+        self._average: np.ndarray | None = None  # (C,) squared spread; NaN: never measured
 
+    @np.errstate(invalid="ignore", over="ignore")  # a gradient may be infinite or NaN
     def select(
         self, candidates: Candidates, batch_size: int, generator: torch.Generator
     ) -> Selection:
         """Draw `batch_size` candidates; with `ema` also take this round into the average."""
         check_batch(candidates, batch_size)
-        if cis_arrays.serves(candidates, self.sampling):
-            selection, self._average = cis_arrays.select(
-                self, self._average, candidates, batch_size, generator
-            )
-            return selection
-        moments = gradient_moments(candidates, self.gradient)
-        scores = clean(moments.norms)
-        classes = class_statistics(
-            moments, candidates.labels, candidates.stream_counts.shape[0], scores.usable
-        )
-        mass = self._mass(classes, candidates.stream_counts)
-        numbers = inclusion_numbers(
-            scores,
-            candidates.labels,
-            self._importance(classes, mass),
-            batch_size,
-            distinct=self.sampling == "without_replacement",
-        )
-        indices = draw(numbers, candidates.labels, batch_size, self.sampling, generator)
-        share = mass / mass.sum() / classes.counts.clamp_min(1.0)  # (C,)
-        target = share[candidates.labels] * scores.usable
+        labels, classes = candidates.labels.numpy(), len(candidates.stream_counts)
+        norms, class_mean_norms = norms_and_class_means(candidates, self.gradient)
+        scores, usable = usable_scores(norms)  # |g|
+        counts = np.bincount(labels, usable, classes)
+        mean_norms = np.bincount(labels, scores, classes) / np.maximum(counts, 1.0)  # E|g|
+
+        mass = self._mass(counts, candidates.stream_counts.double().numpy())
+        squared_spread = self._squared_spread(counts, mean_norms, class_mean_norms)
+        importance = self._importance(counts, mass, squared_spread, mean_norms)
+
+        allot = inclusion_numbers
+        if self.sampling == "without_replacement":
+            allot = distinct_inclusion_numbers
+        numbers = allot(scores, usable, labels, importance, batch_size)
+        picks = draw(numbers, labels, batch_size, self.sampling, generator)
+        share = mass / mass.sum() / np.maximum(counts, 1.0)  # (C,) of the mean, for one candidate
         return Selection(
-            indices=indices,
-            weights=pick_weights(numbers, target, indices, self.weighting),
-            probabilities=numbers[indices].float(),
-            nonfinite=scores.nonfinite,
+            indices=torch.from_numpy(picks),
+            weights=pick_weights(numbers, share[labels] * usable, picks, self.weighting),
+            probabilities=torch.from_numpy(numbers[picks].astype(np.float32)),
+            nonfinite=int(np.count_nonzero(~np.isfinite(norms))),
         )
 
-    def _mass(self, classes: ClassStatistics, stream_counts: Tensor) -> Tensor:
+    def _mass(self, counts: np.ndarray, stream_counts: np.ndarray) -> np.ndarray:
         """Return |S_y|, (C,), including classes without a candidate."""
-        if self.class_mass == "candidates":
-            return classes.counts
-        mass = stream_counts.double()
-        return torch.where((mass * classes.counts).sum() > 0, mass, classes.counts)
+        if self.class_mass == "stream" and (stream_counts * counts).any():
+            return stream_counts
+        return counts
 
-    def _importance(self, classes: ClassStatistics, mass: Tensor) -> Tensor:
-        """Return I(y), (C,), zero for classes without a candidate."""
+    def _squared_spread(
+        self, counts: np.ndarray, mean_norms: np.ndarray, class_mean_norms: np.ndarray
+    ) -> np.ndarray:
+        """Return V[g] - V[|g|] of each class, (C,), estimated as `class_importance` says."""
+        plugin = plugin_spread(mean_norms, class_mean_norms)
         if self.class_importance == "plugin":
-            squared = plugin_spread(classes)
-        else:
-            squared = bessel_spread(classes)
-            if self.class_importance == "ema":
-                squared = self._averaged(squared, classes.counts)
-        spread = squared.sqrt()
-        if self.weighting != "none":
-            spread = torch.maximum(spread, RESOLUTION * classes.mean_norms)
-        present = mass * (classes.counts > 0)
-        return first_positive(present * spread, present * classes.mean_norms, classes.counts)
+            return plugin
+        bessel = bessel_spread(plugin, counts, mean_norms)
+        return self._averaged(bessel, counts) if self.class_importance == "ema" else bessel
 
-    def _averaged(self, squared: Tensor, counts: Tensor) -> Tensor:
+    def _importance(
+        self, counts: np.ndarray, mass: np.ndarray, squared: np.ndarray, mean_norms: np.ndarray
+    ) -> np.ndarray:
+        """Return I(y) = |S_y| spread_y, (C,), zero for classes without a candidate."""
+        spread = np.sqrt(squared)
+        if self.weighting != "none":
+            spread = np.maximum(spread, RESOLUTION * mean_norms)
+        importance: np.ndarray = mass * spread * (counts > 0)
+        if not importance.any():
+            importance = mass * mean_norms
+        return importance if importance.any() else counts
+
+    def _averaged(self, squared: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Take this round into the moving average and return it, or `squared` where it is empty."""
-        average = self._average
-        if average is None:
-            average = torch.full_like(squared, torch.nan)
-        average = average.to(squared.device, non_blocking=True)
-        empty = average.isnan()
-        moved = self.memory * average + (1 - self.memory) * squared
-        updated = torch.where(empty, squared, moved)
-        self._average = torch.where(counts > 1, updated, average)
-        return torch.where(self._average.isnan(), squared, self._average)
+        before = np.full_like(squared, np.nan) if self._average is None else self._average
+        moved = self.memory * before + (1 - self.memory) * squared
+        moved = np.where(np.isnan(before), squared, moved)
+        self._average = np.where(counts > 1, moved, before)
+        return np.where(np.isnan(self._average), squared, self._average)
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return the moving average of squared spreads, {} before the first round or without."""
-        return {} if self._average is None else {"average": self._average.clone()}
+        return {} if self._average is None else {"average": torch.tensor(self._average)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         average = state.get("average")
-        self._average = None if average is None else average.clone()
+        self._average = None if average is None else average.cpu().numpy().copy()
+
+
+def plugin_spread(mean_norms: np.ndarray, class_mean_norms: np.ndarray) -> np.ndarray:
+    """Return (E|g|)^2 - |E g|^2 of each class, (C,): Equation 2 as it stands, squared.
+
+    Zero for a class of one candidate or of equal gradients, down to RESOLUTION.
+    """
+    squared: np.ndarray = (mean_norms - class_mean_norms) * (mean_norms + class_mean_norms)
+    squared[squared < (RESOLUTION * mean_norms) ** 2] = 0.0
+    return squared
+
+
+def bessel_spread(plugin: np.ndarray, counts: np.ndarray, mean_norms: np.ndarray) -> np.ndarray:
+    """Return the unbiased squared spread of each class, (C,), also for a class of one candidate.
+
+    Over draws of n candidates of a class the plug-in value has the expectation (n - 1) / n of the
+    class's true one, so it is multiplied by n / (n - 1). For a single candidate the true value is
+    at most |g|^2, and the spread relative to the mean norm is taken to be that of the other
+    classes of the round: |g|^2 times their ratio of squared spread to squared mean norm, pooled
+    with n - 1 degrees of freedom each and at most 1; 1 if all classes have one candidate.
+    """
+    squared_means = mean_norms**2
+    freedom = np.maximum(counts - 1, 0.0)
+    spread = plugin * counts / np.maximum(freedom, 1.0)
+    pooled = freedom.dot(squared_means)
+    ratio = min(freedom.dot(spread) / pooled, 1.0) if pooled > 0 else 1.0
+    return np.where(counts == 1, ratio * squared_means, spread)

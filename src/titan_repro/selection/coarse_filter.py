@@ -1,61 +1,82 @@
-"""The coarse filter: from the samples of a round to a few candidates (paper section 3.3)."""
+"""The coarse filter: from the samples of a round to a few candidates (paper section 3.3).
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A round goes as follows, for samples in order of arrival, each with a feature f, the output of the
+network's first blocks, and a label y.
 
+1. The running sums of each class, n_y = sum 1, s_y = sum f and r_y = sum |f|^2, are multiplied by
+   `decay` (`class_sums`). Class quotas are computed from n_y (`queue.class_quotas`).
+2. Each sample is added to its class's sums and scored then, with m = s_y / n_y and q = r_y / n_y,
+   both including the sample itself: Rep and Div of the paper, below.
+3. The candidates are kept by score and quota, equal scores in order of arrival (`queue`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, get_args
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from titan_repro.choices import Quota, Score
 from titan_repro.errors import ConfigurationError
-from titan_repro.selection import class_statistics
+from titan_repro.models.inference.rows import flat_rows
 from titan_repro.selection.base import check_choice
-from titan_repro.selection.candidate_queue import CandidateQueue, kept_positions, kept_samples
-from titan_repro.selection.class_quotas import (
-    QUOTAS,
-    class_masses,
-    class_quotas,
-    class_quotas_on_host,
-)
-from titan_repro.selection.class_statistics import ClassStatistics
-from titan_repro.selection.coarse_scores import SCORES, coarse_scores
+from titan_repro.selection.class_sums import ClassSums, Moments
 from titan_repro.selection.priority_order import priority_order
+from titan_repro.selection.queue import QUOTAS, CandidateQueue, class_masses, class_quotas
 
-CPU = torch.device("cpu")
 ADAPTIVE = "adaptive"
-"""The budget that is not known before the round's candidates are scored."""
+"""ADAPTIVE: the budget that is not known before the round's candidates are scored."""
+
+ROUNDING = 1e-12
+"""ROUNDING: a squared distance below this share of its terms is their rounding error, and is 0."""
 
 
-@dataclass(frozen=True)
-class Admission:
+def representativeness(of: Moments) -> np.ndarray:
+    """Return Rep = -|f - m|^2, (v,): closeness to the class centroid."""
+    return -_above_rounding(of.feature_square - 2 * of.product + of.centroid_square, of)
+
+
+def diversity(of: Moments) -> np.ndarray:
+    """Return Div = |f|^2 + q - 2 <f, m>, (v,): mean squared distance to the class's samples."""
+    return _above_rounding(of.feature_square - 2 * of.product + of.class_square, of)
+
+
+def class_variance(of: Moments) -> np.ndarray:
+    """Return Rep + Div = q - |m|^2, (v,): the sample's own feature cancels.
+
+    Computed in this form, not as a sum, so that what is left of a sample in it is the state of
+    its class's estimators at its arrival and not the rounding error of two cancelling terms.
+    """
+    return _above_rounding(of.class_square - of.centroid_square, of)
+
+
+SCORES: Mapping[str, Callable[[Moments], np.ndarray] | None] = {
+    "rep_plus_div": class_variance,
+    "rep": representativeness,
+    "div": diversity,
+    "rank_mix": representativeness,
+    "random": None,  # does not look at features
+}
+
+
+class Admission(NamedTuple):
     """What the filter made of one round.
 
     positions: (budget,) int64, the candidates' positions in the round, ascending; with an
         adaptive budget (v,), all positions, the most promising first.
-    class_counts: (C,) int64, this round's arrivals of each class, kept or not.
-    nonfinite: () int64, arrivals whose feature was NaN or infinite.
+    nonfinite: arrivals whose feature was NaN or infinite.
     """
 
     positions: Tensor
-    class_counts: Tensor
-    nonfinite: Tensor
+    nonfinite: int
 
 
 class CoarseFilter:
     """Keeps the `budget` most promising samples of each round; memory does not grow with it.
 
-    With an adaptive budget it puts all samples of the round in order instead, and whoever scores
-    them says how many are candidates (`priority_order`).
-
-    A round goes as follows, for samples in order of arrival, each with a feature f, the output
-    of the network's first blocks, and a label y.
-
-    1. The running sums of each class, n_y = sum 1, s_y = sum f and r_y = sum |f|^2, are
-       multiplied by `decay`. Class quotas are computed from n_y (`class_quotas`).
-    2. Each sample is added to its class's sums and scored then, with m = s_y / n_y and
-       q = r_y / n_y, both including the sample itself.
-    3. The candidates are kept by score and quota, equal scores in order of arrival
-       (`candidate_queue`).
+    With an adaptive budget it puts all samples of the round in order instead (`priority_order`),
+    and how many of them are candidates is known when time for scoring is up.
 
     Arguments, all named `filter.<argument>` in the configuration:
     budget: number of candidates kept, at least 1, or "adaptive". None in `self.budget` stands for
@@ -85,7 +106,13 @@ class CoarseFilter:
     """
 
     def __init__(
-        self, budget: int | str, score: Score, quota: Quota, decay: float, *, num_classes: int
+        self,
+        budget: int | str = 30,
+        score: Score = "rep_plus_div",
+        quota: Quota = "per_class_proportional",
+        decay: float = 1.0,
+        *,
+        num_classes: int,
     ) -> None:
         if budget != ADAPTIVE and (isinstance(budget, str) or budget < 1):
             raise ConfigurationError(
@@ -93,17 +120,17 @@ class CoarseFilter:
             )
         if not 0 < decay <= 1:
             raise ConfigurationError(f"filter.decay: found {decay}; allowed: above 0, at most 1")
-        check_choice("filter.score", score, SCORES)
+        check_choice("filter.score", score, get_args(Score))
         check_choice("filter.quota", quota, QUOTAS)
         self.budget = None if isinstance(budget, str) else budget
-        self.score = score
-        self.quota = quota
-        self.statistics = ClassStatistics(num_classes, decay)
+        self.score: str = score
+        self.quota: str = quota
+        self.class_sums = ClassSums(num_classes, decay)
 
     @property
     def needs_features(self) -> bool:
         """Whether features must be given; if not, the forward pass can be saved."""
-        return self.score != "random"
+        return SCORES[self.score] is not None
 
     @property
     def both_ends(self) -> bool:
@@ -115,91 +142,76 @@ class CoarseFilter:
     ) -> Admission:
         """Choose the candidates of a round and update the running sums.
 
-        features: (v, *feature_shape) floating point; None is enough for `random`.
-        labels: (v,) int64, on the features' device.
+        features: (v, *feature_shape) floating point, on any device; None is enough for `random`.
+        labels: (v,) int64, on any device.
         generator: a CPU generator for this round, drawn from by `random` only.
-        Nothing here waits for a GPU. Raises ValueError if v is less than the budget.
+        Raises ValueError if v is less than the budget.
         """
         if self.budget is None:
             return self._all_in_order(features, labels, generator)
         if len(labels) < self.budget:
             raise ValueError(f"{self.budget} candidates cannot be kept of {len(labels)} samples")
-        self.statistics.start_round(labels.device)
-        counts = self.statistics.counts
-        scores, finite = self._scores(features, labels, generator)
-        members = self.statistics.memberships(labels)
-        positions = self._kept(scores, finite, labels, members, counts, self.budget)
-        return Admission(positions, members.sum(0), (~finite).sum())
+        arriving = self.start_round(generator)
+        arriving.offer_all(features, labels)
+        return arriving.finish()
 
-    def start_round(
-        self, generator: torch.Generator, device: torch.device = CPU
-    ) -> "StreamingRound":
+    def start_round(self, generator: torch.Generator) -> "StreamingRound":
         """Begin a round whose samples are offered one by one; see `admit` for the generator.
 
-        device: where the features will be. Raises ValueError for an adaptive budget, which leaves
-        nothing to drop before the round's last sample.
+        Raises ValueError for an adaptive budget, which leaves nothing to drop before the round's
+        last sample.
         """
         if self.budget is None:
             raise ValueError(
                 "a round of an adaptive budget has no bounded buffer; allowed: admit, all at once"
             )
-        self.statistics.start_round(device)
-        quotas = class_quotas(self.quota, self.statistics.counts, self.budget).tolist()
-        return StreamingRound(self, self.budget, quotas, generator, device)
+        self.class_sums.start_round()
+        return StreamingRound(self, self.budget, generator)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return what is remembered between rounds: the running sums of each class."""
-        return self.statistics.state_dict()
+    def scores(
+        self, features: Tensor | None, labels: Tensor, generator: torch.Generator
+    ) -> list[float | None]:
+        """Add samples to the running sums; return the score to rank each by, None: not finite.
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state_dict` returned."""
-        self.statistics.load_state_dict(state)
+        Rounded to single precision, about that of the features: so the order in which the double
+        precision arithmetic behind it adds does not show in a ranking, and equal scores tie.
+        """
+        known, rule = labels.cpu().numpy(), SCORES[self.score]
+        if rule is None:
+            self.class_sums.count(known)
+            draws: list[float | None] = torch.rand(
+                len(labels), dtype=torch.float64, generator=generator
+            ).tolist()
+            return draws
+        if features is None or len(features) != len(labels):
+            raise ValueError(f"filter.score {self.score} needs the feature of every sample")
+        moments = self.class_sums.add(flat_rows(features).cpu(), known)
+        with np.errstate(all="ignore"):  # of what is not finite
+            single = rule(moments).astype(np.float32).tolist()
+        finite = moments.finite.tolist()
+        return [score if usable else None for score, usable in zip(single, finite, strict=True)]
 
     def _all_in_order(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
     ) -> Admission:
         """Do as `admit` with an adaptive budget; classes have their masses of before the round."""
-        self.statistics.start_round(labels.device)
+        self.class_sums.start_round()
         if self.quota == "global":
-            strata, masses = torch.zeros_like(labels), self.statistics.counts.new_ones(1)
+            strata, masses = [0] * len(labels), [1.0]
         else:
-            strata, masses = labels, class_masses(self.quota, self.statistics.counts)
-        scores, finite = self._scores(features, labels, generator)
-        positions = priority_order(scores, finite, strata, masses, self.both_ends)
-        return Admission(positions, self.statistics.memberships(labels).sum(0), (~finite).sum())
+            strata = labels.tolist()
+            masses = class_masses(self.quota, self.class_sums.counts).tolist()
+        scores = self.scores(features, labels, generator)
+        order = priority_order(scores, strata, masses, self.both_ends)
+        return Admission(torch.tensor(order), scores.count(None))
 
-    def _kept(
-        self,
-        scores: Tensor,
-        finite: Tensor,
-        labels: Tensor,
-        members: Tensor,
-        counts: Tensor,
-        budget: int,
-    ) -> Tensor:
-        """Return the positions of the candidates, (budget,); quotas are of the counts before."""
-        if class_statistics.on_arrays(labels):
-            known = zip(scores.tolist(), finite.tolist(), strict=True)
-            of_each = [score if is_finite else None for score, is_finite in known]
-            shares = class_quotas_on_host(self.quota, counts, budget)
-            kept_here = kept_positions(of_each, labels.tolist(), shares, budget, self.both_ends)
-            return torch.tensor(kept_here)
-        quotas = class_quotas(self.quota, counts, budget)
-        kept = kept_samples(scores, finite, members, quotas, budget, self.both_ends)
-        return kept.byte().argsort(descending=True, stable=True)[:budget]
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what is remembered between rounds: the running sums of each class."""
+        return self.class_sums.state_dict()
 
-    def _scores(
-        self, features: Tensor | None, labels: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Update the running sums; return scores (v,) and which of them are finite (v,)."""
-        if not self.needs_features:
-            self.statistics.count(labels)
-            draws = torch.rand(len(labels), dtype=torch.float64, generator=generator)
-            return draws.to(labels.device, non_blocking=True), torch.ones_like(labels).bool()
-        if features is None or len(features) != len(labels):
-            raise ValueError(f"filter.score {self.score} needs the feature of every sample")
-        moments = self.statistics.observe(flatten_features(features), labels)
-        return coarse_scores(self.score, moments), moments.finite
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state_dict` returned."""
+        self.class_sums.load_state_dict(state)
 
 
 class StreamingRound:
@@ -210,19 +222,14 @@ class StreamingRound:
     """
 
     def __init__(
-        self,
-        coarse_filter: CoarseFilter,
-        budget: int,
-        quotas: list[int],
-        generator: torch.Generator,
-        device: torch.device,
+        self, coarse_filter: CoarseFilter, budget: int, generator: torch.Generator
     ) -> None:
+        quotas = class_quotas(coarse_filter.quota, coarse_filter.class_sums.counts, budget)
         self.queue = CandidateQueue(budget, quotas, coarse_filter.both_ends)
         self._filter = coarse_filter
         self._budget = budget
         self._generator = generator
-        self._device = device
-        self._class_counts = [0] * len(quotas)
+        self._offered = 0
         self._nonfinite = 0
 
     def offer(self, feature: Tensor | None, label: int) -> int | None:
@@ -231,14 +238,16 @@ class StreamingRound:
         feature: (*feature_shape), None is enough for `random`. Positions count the offers from 0;
         the sample offered now may itself be the one without a slot.
         """
-        position = sum(self._class_counts)
-        self._class_counts[label] += 1
         row = None if feature is None else feature[None]
-        labels = torch.tensor([label], device=self._device)
-        scores, finite = self._filter._scores(row, labels, self._generator)
-        score = scores.item() if finite.item() else None
-        self._nonfinite += score is None
-        return self.queue.offer(position, label, score)
+        return self.offer_all(row, torch.tensor([label]))[0]
+
+    def offer_all(self, features: Tensor | None, labels: Tensor) -> list[int | None]:
+        """Consider the next samples, (v, *feature_shape) and (v,); return whose slot each freed."""
+        scores = self._filter.scores(features, labels, self._generator)
+        self._nonfinite += scores.count(None)
+        begin, self._offered = self._offered, self._offered + len(scores)
+        arrivals = zip(labels.tolist(), scores, strict=True)
+        return [self.queue.offer(i, y, score) for i, (y, score) in enumerate(arrivals, begin)]
 
     def finish(self) -> Admission:
         """Return what `CoarseFilter.admit` returns for the same samples."""
@@ -247,14 +256,9 @@ class StreamingRound:
             raise ValueError(
                 f"{self._budget} candidates cannot be kept of {len(positions)} samples"
             )
-        results = positions, self._class_counts, self._nonfinite
-        return Admission(*(torch.tensor(result, device=self._device) for result in results))
+        return Admission(torch.tensor(positions), self._nonfinite)
 
 
-def flatten_features(features: Tensor) -> Tensor:
-    """Return features (v, channels, ...) as rows (v, f), channels last.
-
-    No score depends on the order inside a row. This order costs no copy of convolutional
-    features in channels_last memory, and is the same for every memory format.
-    """
-    return features.movedim(1, -1).flatten(1)
+def _above_rounding(distance: np.ndarray, of: Moments) -> np.ndarray:
+    scale = of.feature_square + of.class_square
+    return np.where(distance <= ROUNDING * scale, 0.0, distance)

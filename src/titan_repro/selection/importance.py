@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
+import numpy as np
 import torch
 
 from titan_repro.choices import Gradient, Sampling, Weighting
 from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
-from titan_repro.selection.inclusion import clean, inclusion_numbers
-from titan_repro.selection.sampling import draw, pick_weights
-from titan_repro.selection.statistics import gradient_norms, needs_of
+from titan_repro.selection.gradients import gradient_norms, needs_of
+from titan_repro.selection.sampling import (
+    distinct_inclusion_numbers,
+    draw,
+    inclusion_numbers,
+    pick_weights,
+    usable_scores,
+)
 
 
 class ImportanceSampling:
@@ -37,26 +43,24 @@ class ImportanceSampling:
         self.weighting = weighting
         self.sampling = sampling
 
+    @np.errstate(invalid="ignore", over="ignore")  # a gradient may be infinite or NaN
     def select(
         self, candidates: Candidates, batch_size: int, generator: torch.Generator
     ) -> Selection:
         """Draw `batch_size` candidates; unbiased weights estimate their mean gradient."""
         check_batch(candidates, batch_size)
-        scores = clean(gradient_norms(candidates, self.gradient))
-        numbers = inclusion_numbers(
-            scores,
-            torch.zeros_like(candidates.labels),  # one stratum
-            scores.values.new_ones(1),
-            batch_size,
-            distinct=self.sampling == "without_replacement",
-        )
-        indices = draw(numbers, candidates.labels, batch_size, self.sampling, generator)
-        target = scores.usable / scores.usable.sum().double()
+        norms, labels = gradient_norms(candidates, self.gradient), candidates.labels.numpy()
+        scores, usable = usable_scores(norms)
+        distinct = self.sampling == "without_replacement"
+        allot = distinct_inclusion_numbers if distinct else inclusion_numbers
+        one_class, importance = np.zeros_like(labels), np.ones(1)
+        numbers = allot(scores, usable, one_class, importance, batch_size)
+        picks = draw(numbers, labels, batch_size, self.sampling, generator)
         return Selection(
-            indices=indices,
-            weights=pick_weights(numbers, target, indices, self.weighting),
-            probabilities=numbers[indices].float(),
-            nonfinite=scores.nonfinite,
+            indices=torch.from_numpy(picks),
+            weights=pick_weights(numbers, usable / usable.sum(), picks, self.weighting),
+            probabilities=torch.from_numpy(numbers[picks].astype(np.float32)),
+            nonfinite=int(np.count_nonzero(~np.isfinite(norms))),
         )
 
     def state_dict(self) -> Mapping[str, Any]:

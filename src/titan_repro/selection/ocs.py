@@ -7,6 +7,7 @@ A candidate scores its similarity to the mean gradient plus its diversity among 
 Their third term, tau * cos(g_ref, g_i), keeps a memory of earlier tasks; there is none here.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from titan_repro.selection.base import Candidates, Selection, check_batch
+from titan_repro.selection.gradients import gradient_products, needs_of
 from titan_repro.selection.sampling import select_highest
-from titan_repro.selection.statistics import gradient_products, needs_of, without
 
 DECIMALS = 9
 """Scores are rounded: where similarity and diversity cancel, nothing but rounding would rank."""
@@ -29,10 +30,10 @@ def coreset_scores(products: Tensor) -> Tensor:
     """
     norms = products.diagonal().sqrt()
     unusable = ~norms.isfinite()
-    products = without(unusable, products)
+    products = products.masked_fill(unusable.unsqueeze(0) | unusable.unsqueeze(1), 0.0)
     lengths = norms.masked_fill(unusable | (norms == 0), 1.0)
-    total = products.sum().clamp_min(0.0).sqrt()  # N |mean g|
-    similarity = products.sum(dim=1) / (lengths * total.masked_fill(total == 0, 1.0))
+    total = math.sqrt(max(products.sum().item(), 0.0)) or 1.0  # N |mean g|
+    similarity = products.sum(dim=1) / (lengths * total)
     cosines = products / (lengths.unsqueeze(0) * lengths.unsqueeze(1))
     redundancy = cosines.sum(dim=1) / (~unusable).sum().clamp_min(1)
     return (similarity - redundancy).round(decimals=DECIMALS).masked_fill(unusable, torch.nan)
@@ -53,7 +54,7 @@ class OnlineCoresetSelection:
     ) -> Selection:
         """Rank by score; of equal scores the earlier candidate."""
         check_batch(candidates, batch_size)
-        scores = coreset_scores(gradient_products(candidates, self.gradient))
+        scores = coreset_scores(torch.from_numpy(gradient_products(candidates, self.gradient)))
         return select_highest(scores, batch_size, generator)
 
     def state_dict(self) -> Mapping[str, Any]:

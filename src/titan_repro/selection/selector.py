@@ -1,65 +1,33 @@
 """A selector is a composition: a coarse filter or none, one scoring pass, a policy.
 
-`Selector.choose` is steps 2 to 4 of a round and the only place where they are put together; every
-executor calls the same methods on the same tensors, which is why they agree to the last bit.
+`admit`, `score` and `select` are steps 2 to 4 of a round; every executor calls exactly these on the
+same tensors, which is why they agree to the last bit. The network and a round's rows may be on any
+device; what the policy is given, and what the filter ranks, is on the host.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.folding import FoldedNetwork
-from titan_repro.models.norm import scoring_mode
-from titan_repro.selection.base import Candidates, Needs, Policy, Selection
-from titan_repro.selection.coarse_filter import CoarseFilter, flatten_features
+from titan_repro.models.inference.rows import take_rows
+from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
+from titan_repro.selection.base import Admitted, Batch, Candidates, Needs, Policy, Selection
+from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
-from titan_repro.selection.statistics import membership
 from titan_repro.streams.base import Arrivals, Stream
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Samples to train on, with what the record says of them. All (B,)."""
-
-    arrivals: Arrivals
-    weights: Tensor
-    probabilities: Tensor
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return its tensors by name."""
-        return {**vars(self.arrivals), "weights": self.weights, "probabilities": self.probabilities}
-
-    @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], device: torch.device | None = None) -> "Batch":
-        """Return the batch that has these `tensors`, on `device` or where they are."""
-        there = {name: tensor.to(device) for name, tensor in tensors.items()}
-        weights, probabilities = there.pop("weights"), there.pop("probabilities")
-        return cls(Arrivals(**there), weights, probabilities)
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """The candidate set S of a round and the class counts of the stream that it came from.
-
-    inputs: (N, *input_shape) of the candidates, or their (N, *feature_shape) where the filter has
-        taken them through the network's first blocks; None if nobody needs either.
-    passed: the number of those blocks, 0 for inputs as they came.
-    """
-
-    arrivals: Arrivals
-    stream_counts: Tensor  # (C,)
-    inputs: Tensor | None
-    nonfinite: Tensor  # ()
-    passed: int = 0
-
-
 class Selector:
-    """Chooses a training batch from a round's arrivals (DESIGN: filter -> scores -> policy)."""
+    """Chooses a training batch from the samples of a round.
+
+    coarse_filter: None: all samples of a round are candidates.
+    classes: C. blocks: how many of the network's first blocks make the filter's features.
+    pooling: none | average, over positions, of those features.
+    scoring_norm: running | batch, BatchNorm's statistics in both passes.
+    """
 
     def __init__(
         self,
@@ -77,7 +45,7 @@ class Selector:
         self.blocks = blocks
         self.pooling = pooling
         self.scoring_norm = scoring_norm
-        self._folded: FoldedNetwork | None = None
+        self._scoring: ScoringNetwork | None = None
 
     @property
     def scores(self) -> bool:
@@ -125,24 +93,21 @@ class Selector:
 
         keep: how many of the samples that the filter gives; None: all of them.
         """
+        labels = arrivals.labels.cpu()
+        counts = labels.new_zeros(self.classes).scatter_add(0, labels, torch.ones_like(labels))
         if self.filter is None:
-            inputs = stream.inputs(arrivals) if self.reads_inputs else None
-            counts = membership(arrivals.labels, self.classes).sum(dim=0)
-            return Admitted(arrivals, counts, inputs, counts.new_zeros(()))
+            return Admitted(
+                arrivals, counts, stream.inputs(arrivals) if self.reads_inputs else None
+            )
         inputs = stream.inputs(arrivals)
+        self._scoring_network(network).refresh()
         maps = self._maps(network, inputs) if self.needs_features else None
         features = None if maps is None else self._pooled(maps)
-        admission = self.filter.admit(features, arrivals.labels, draws)
-        kept = admission.positions[:keep]
+        positions, nonfinite = self.filter.admit(features, arrivals.labels, draws)
+        kept = positions[:keep].to(inputs.device)
         passed = self.blocks_passed
-        handed_on = inputs if maps is None or passed == 0 else maps
-        return Admitted(
-            arrivals.take(kept),
-            admission.class_counts,
-            _rows(handed_on, kept),
-            admission.nonfinite,
-            passed,
-        )
+        rows = inputs if maps is None or passed == 0 else maps
+        return Admitted(arrivals.take(kept), counts, take_rows(rows, kept), nonfinite, passed)
 
     @torch.no_grad()
     def score(
@@ -152,25 +117,23 @@ class Selector:
 
         same_weights: the network's are those of the last call, which saves folding them again.
         """
-        labels, counts, inputs = (
-            admitted.arrivals.labels,
-            admitted.stream_counts,
-            admitted.inputs,
-        )
-        needs = self.policy.needs
+        labels, counts = admitted.arrivals.labels.cpu(), admitted.stream_counts.cpu()
+        needs, inputs = self.policy.needs, admitted.inputs
         if needs is Needs.NOTHING or inputs is None:
             return Candidates(labels, counts)
         if needs is Needs.INPUTS:
-            return Candidates(labels, counts, inputs=inputs)
+            return Candidates(labels, counts, inputs=inputs.cpu())
         if needs is Needs.FULL_GRADIENTS:
             with scoring_mode(network, self.scoring_norm):
-                moments = full_gradient_moments(network, inputs, labels, self.classes)
-            return Candidates(labels, counts, moments=moments)
-        begin = admitted.passed
-        with self._forward(network, inputs, begin, refresh=not same_weights) as forward:
-            embeddings = forward.embed(inputs, begin)  # (N, d)
-        logits = network.classifier(embeddings)  # (N, C)
-        return Candidates(labels, counts, logits=logits, embeddings=embeddings)
+                moments = full_gradient_moments(
+                    network, inputs, admitted.arrivals.labels, self.classes
+                )
+            return Candidates(labels, counts, moments=moments.cpu())
+        scoring = self._scoring_network(network)
+        if not same_weights:
+            scoring.refresh()
+        logits, embeddings = scoring.outputs(inputs, admitted.passed)
+        return Candidates(labels, counts, logits=logits.cpu(), embeddings=embeddings.cpu())
 
     @torch.no_grad()
     def select(
@@ -178,45 +141,29 @@ class Selector:
     ) -> tuple[Batch, Selection]:
         """Let the policy choose; return the batch and what the policy says of it."""
         selection = self.policy.select(candidates, size, draws)
-        arrivals = admitted.arrivals.take(selection.indices)
-        return Batch(arrivals, selection.weights, selection.probabilities), selection
+        return selection.batch(admitted.arrivals), selection
 
     def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
-        """Return the shallow features of the arrivals, (v, *feature_shape), if they are needed."""
+        """Return the features of single samples, (v, *feature_shape), if they are needed.
+
+        With the weights of the last round that began with `admit`.
+        """
         return self._pooled(self._maps(network, inputs)) if self.needs_features else None
 
     def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
         """Return the output of the first blocks."""
-        with self._forward(network, inputs, 0, self.blocks) as forward:
-            return forward.features(inputs, self.blocks)
+        return self._scoring_network(network).features(inputs, self.blocks)
+
+    def _scoring_network(self, network: BlockNetwork) -> ScoringNetwork:
+        """Return the forward passes of `network`, kept as long as it is this one that is given."""
+        if self._scoring is None or self._scoring.network is not network:
+            self._scoring = ScoringNetwork(network, self.scoring_norm)
+        return self._scoring
 
     def _pooled(self, maps: Tensor) -> Tensor:
         """Return what the filter looks at."""
         average = self.pooling == "average" and maps.ndim > 2
         return maps.flatten(start_dim=2).mean(dim=2) if average else maps
-
-    @contextmanager
-    def _forward(
-        self,
-        network: BlockNetwork,
-        inputs: Tensor,
-        begin: int,
-        end: int | None = None,
-        *,
-        refresh: bool = True,
-    ) -> Iterator[BlockNetwork]:
-        """Give what computes the forward pass of blocks [begin, end), by default to the last.
-
-        For inputs on a CPU, a copy without BatchNorm layers; a GPU loses more by it than it wins.
-        refresh: whether the weights may be others than at the last call for these blocks.
-        """
-        if self.scoring_norm != "running" or inputs.device.type != "cpu":
-            with scoring_mode(network, self.scoring_norm):
-                yield network
-            return
-        if self._folded is None or self._folded.source is not network:
-            self._folded, refresh = FoldedNetwork(network), True
-        yield self._folded.refresh(begin, end) if refresh else self._folded.network
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""
@@ -230,15 +177,3 @@ class Selector:
         if self.filter is not None:
             self.filter.load_state_dict(state["filter"])
         self.policy.load_state_dict(state["policy"])
-
-
-def _rows(tensor: Tensor, positions: Tensor) -> Tensor:
-    """Return tensor[positions] in the same memory format.
-
-    Every sample is moved as a whole; indexing would move channels_last memory number by number.
-    """
-    channels_last = tensor.movedim(1, -1)
-    if not channels_last.is_contiguous():
-        return tensor.index_select(0, positions)
-    rows = flatten_features(tensor).index_select(0, positions)
-    return rows.view(-1, *channels_last.shape[1:]).movedim(-1, 1)

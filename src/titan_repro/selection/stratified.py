@@ -29,17 +29,15 @@ class StratifiedSampling:
         """Choose `batch_size` candidates, of class y the floor or ceiling of B n_y / N."""
         check_batch(candidates, batch_size)
         labels, size = candidates.labels, len(candidates)
-        order = shuffled(size, generator, labels.device)
+        order = shuffled(size, generator)
         row = order[labels[order].argsort(stable=True)]
-        start = torch.randint(size, (1,), generator=generator).to(labels.device, non_blocking=True)
-        points = start + size * torch.arange(batch_size, device=labels.device)
-        indices = row[points // batch_size]  # place j of the row is B long: from jB to (j + 1)B
-        weights = torch.ones(batch_size, device=labels.device)
+        start = torch.randint(size, (1,), generator=generator)
+        points = start + size * torch.arange(batch_size)
+        weights = torch.ones(batch_size)
         return Selection(
-            indices=indices,
+            indices=row[points // batch_size],  # place j of the row is B long: from jB to (j + 1)B
             weights=weights,
             probabilities=weights * (batch_size / size),
-            nonfinite=indices.new_zeros(()),
         )
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -19,14 +19,11 @@ class UniformSampling:
     ) -> Selection:
         """Choose `batch_size` candidates uniformly; the batch gradient is unbiased."""
         check_batch(candidates, batch_size)
-        device = candidates.labels.device
-        indices = shuffled(len(candidates), generator, device)[:batch_size]
-        weights = torch.ones(batch_size, device=device)
+        weights = torch.ones(batch_size)
         return Selection(
-            indices=indices,
+            indices=shuffled(len(candidates), generator)[:batch_size],
             weights=weights,
             probabilities=weights * (batch_size / len(candidates)),
-            nonfinite=indices.new_zeros(()),
         )
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Which samples of a round the candidate buffer keeps: sample by sample, and all at once.
+"""The candidate buffer: which samples of a round it keeps, sample by sample.
 
 The rule, given a score of every sample and a quota of every class:
 1. Each class keeps its quota of best samples.
@@ -17,17 +17,57 @@ those queues too only lose members; and all queues together never have more than
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, NamedTuple, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
 
-Slots = TypeVar("Slots", int, Tensor)
+Quota = Literal["per_class_proportional", "per_class_equal", "global"]
+QUOTAS: tuple[str, ...] = get_args(Quota)
 
 
-@dataclass(frozen=True)
-class Scored:
+def class_quotas(quota: str, counts: np.ndarray, budget: int) -> list[int]:
+    """Return how many slots each class may claim before the others, C whole numbers.
+
+    counts: (C,) float64, the running class counts of the rounds before this one: quotas are
+    fixed before the round's first sample arrives.
+
+    `per_class_proportional`: to the counts plus one each, so that the first round is equal and
+    a class never seen can enter. `per_class_equal`: among the classes seen in earlier rounds,
+    or all if there was none; the others enter through slots that these cannot fill. Both add
+    up to `budget`. `global`: no class has any slot of its own, all go to the best of all.
+    """
+    if quota == "global":
+        return [0] * len(counts)
+    return largest_remainder(class_masses(quota, counts).tolist(), budget)
+
+
+def class_masses(quota: str, counts: np.ndarray) -> np.ndarray:
+    """Return what the slots of classes are in proportion to, (C,) float64.
+
+    quota, counts: as of `class_quotas`, but not `global`, which has no slots of classes.
+    """
+    if quota == "per_class_proportional":
+        return counts + 1
+    return (counts > 0).astype(np.float64) if counts.any() else np.ones(len(counts))
+
+
+def largest_remainder(masses: Sequence[float], slots: int) -> list[int]:
+    """Share out `slots` in proportion to masses, within one of it.
+
+    Every class gets its share rounded down, and what is then left goes one each to the largest
+    remainders, of equals to the lower class.
+    """
+    total = sum(masses)
+    remainders = [slots * mass % total for mass in masses]  # exact, so that equal remainders tie
+    pairs = zip(masses, remainders, strict=True)
+    whole = [round((slots * mass - remainder) / total) for mass, remainder in pairs]
+    by_remainder = sorted(range(len(masses)), key=lambda y: -remainders[y])
+    for y in by_remainder[: slots - sum(whole)]:
+        whole[y] += 1
+    return whole
+
+
+class Scored(NamedTuple):
     """A sample in a queue: its position in the round's order of arrival, and its score."""
 
     position: int
@@ -49,7 +89,7 @@ class BoundedQueue:
         """Take in a sample, if there is one; return the worst if that is one too many."""
         if sample is not None:
             heapq.heappush(self._heap, (self._sign * sample.score, -sample.position, sample))
-        return heapq.heappop(self._heap)[-1] if len(self) > self.capacity else None
+        return heapq.heappop(self._heap)[-1] if len(self._heap) > self.capacity else None
 
     def positions(self) -> list[int]:
         """Return the positions of the samples held, in no particular order."""
@@ -61,6 +101,7 @@ class CandidateQueue:
 
     def __init__(self, budget: int, quotas: Sequence[int], both_ends: bool) -> None:
         self._budget = budget
+        self._both_ends = both_ends
         self._by_class = [_queues(quota, both_ends) for quota in quotas]
         self._best_of_rest = _queues(budget, both_ends)
         self._in_classes = 0
@@ -82,7 +123,9 @@ class CandidateQueue:
             dropped = self._place(label, Scored(position, score))
         if dropped is not None:
             return dropped.position
-        return self._without_score.pop() if len(self) > self._budget else None
+        if self._without_score and len(self) > self._budget:
+            return self._without_score.pop()
+        return None
 
     def positions(self) -> list[int]:
         """Return the positions held, in order of arrival."""
@@ -94,72 +137,17 @@ class CandidateQueue:
         displaced = _offer_in_turn(self._by_class[label], sample)
         if displaced is None:
             self._in_classes += 1
-            free = self._budget - self._in_classes
-            shares = shares_of_ends(free, both_ends=len(self._best_of_rest) == 2)
+            shares = shares_of_ends(self._budget - self._in_classes, self._both_ends)
             for queue, share in zip(self._best_of_rest, shares, strict=True):
                 queue.capacity = share
+        elif self._in_classes == self._budget:
+            return displaced  # no free slots, as in most of a round
         return _offer_in_turn(self._best_of_rest, displaced)
 
 
-def kept_positions(
-    scores: Sequence[float | None],
-    labels: Sequence[int],
-    quotas: Sequence[int],
-    budget: int,
-    both_ends: bool,
-) -> list[int]:
-    """Return the positions that `CandidateQueue` would hold at the end, in order of arrival.
-
-    scores: of each sample in order of arrival, None if not finite. labels: likewise.
-    """
-    scored = {i: score for i, score in enumerate(scores) if score is not None}
-    highest_first = sorted(scored, key=lambda i: -scored[i])
-    ends = [highest_first, sorted(scored, key=scored.__getitem__)] if both_ends else [highest_first]
-    kept: set[int] = set()
-    by_class = zip(*(shares_of_ends(quota, both_ends) for quota in quotas), strict=True)
-    for order, shares in zip(ends, by_class, strict=True):
-        room = list(shares)
-        for i in order:
-            if i not in kept and room[labels[i]] > 0:
-                room[labels[i]] -= 1
-                kept.add(i)
-    free = budget - len(kept)
-    for order, share in zip(ends, shares_of_ends(free, both_ends), strict=True):
-        kept.update([i for i in order if i not in kept][:share])
-    without_score = [i for i in range(len(scores)) if i not in scored]
-    return sorted([*kept, *without_score[: budget - len(kept)]])
-
-
-def kept_samples(
-    scores: Tensor, finite: Tensor, members: Tensor, quotas: Tensor, budget: int, both_ends: bool
-) -> Tensor:
-    """Do as `kept_positions` on tensors; return which samples are kept, (v,) bool.
-
-    scores: (v,) in order of arrival. finite: (v,) bool. members: (v, C) bool, True at the
-    sample's class. quotas: (C,) int64, of sum at most `budget` <= v. Nothing here waits for a GPU.
-    """
-    highest_first = scores.argsort(descending=True, stable=True)
-    ends = [highest_first, scores.argsort(stable=True)] if both_ends else [highest_first]
-    arrival = torch.arange(len(scores), device=scores.device)
-    kept = torch.zeros_like(finite)
-    for order, quota in zip(ends, shares_of_ends(quotas, both_ends), strict=True):
-        kept = kept | _first(order, members & (finite & ~kept)[:, None], quota)
-    free = budget - kept.sum()
-    for order, share in zip(ends, shares_of_ends(free, both_ends), strict=True):
-        kept = kept | _first(order, (finite & ~kept)[:, None], share)
-    return kept | _first(arrival, ~finite[:, None], budget - kept.sum())
-
-
-def shares_of_ends(slots: Slots, both_ends: bool) -> list[Slots]:
+def shares_of_ends(slots: int, both_ends: bool) -> list[int]:
     """Split slots between the highest and the lowest scores; all to the highest if not both."""
     return [(slots + 1) // 2, slots // 2] if both_ends else [slots]
-
-
-def _first(order: Tensor, groups: Tensor, capacities: Tensor) -> Tensor:
-    """Return the first `capacities` (G,) members of each group (v, G) in an order (v,); (v,)."""
-    in_order = groups[order]  # (v, G)
-    among_first = (in_order & (in_order.cumsum(0) <= capacities)).any(1)
-    return torch.empty_like(among_first).scatter(0, order, among_first)
 
 
 def _queues(slots: int, both_ends: bool) -> list[BoundedQueue]:

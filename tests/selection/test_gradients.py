@@ -1,5 +1,6 @@
 """The closed forms against torch.func's per-sample gradients."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,15 +10,13 @@ from torch import Tensor, nn
 from selection.builders import generator, grid_candidates, random_candidates
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import global_generator
-from titan_repro.selection.base import Candidates, GradientMoments, Needs
+from titan_repro.selection.base import Candidates, Needs
 from titan_repro.selection.full_gradients import full_gradient_moments
-from titan_repro.selection.statistics import (
-    class_statistics,
-    class_variances,
-    gradient_moments,
+from titan_repro.selection.gradients import (
     gradient_norms,
     logit_gradients,
     needs_of,
+    norms_and_class_means,
 )
 
 CLASSES = 5
@@ -60,31 +59,21 @@ def per_sample_gradients(model: nn.Module, inputs: Tensor, labels: Tensor) -> Te
     return torch.cat([g.flatten(1) for g in gradients.values()], dim=1)
 
 
-def explicit_statistics(gradients: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Class by class, from the definitions; rows of absent classes are zero."""
-    rows = []
-    for y in range(CLASSES):
-        own = gradients[labels == y]
-        if len(own) == 0:
-            rows.append(torch.zeros(4, dtype=torch.float64))
-            continue
-        norms, centre = own.norm(dim=1), own.mean(dim=0)
-        gradient_variance = (own - centre).square().sum(dim=1).mean()
-        rows.append(
-            torch.stack([norms.mean(), centre.norm(), gradient_variance, norms.var(correction=0)])
-        )
-    names = ("mean_norms", "mean_gradient_norms", "gradient_variances", "norm_variances")
-    return dict(zip(names, torch.stack(rows).T, strict=True))
+def norms_of_class_means(gradients: Tensor, labels: Tensor) -> Tensor:
+    """Class by class, from the definition; 0 for absent classes."""
+    own = [gradients[labels == y] for y in range(CLASSES)]
+    return torch.stack([g.sum(dim=0).norm() / max(len(g), 1) for g in own])
 
 
-def moments_and_gradients(gradient: str, seed: int) -> tuple[GradientMoments, Tensor, Tensor]:
-    """The package's moments and torch.func's gradients for one random model, and labels."""
+def candidates_and_gradients(gradient: str, seed: int) -> tuple[Candidates, Tensor]:
+    """One random model's candidates, and torch.func's gradients of them."""
     network = scoring_network(seed)
     inputs = torch.randn(20, 2, 5, 5, generator=generator(seed + 100))
     labels = torch.tensor([0] * 10 + [1] * 6 + [2] * 3 + [4])  # class 3 absent, class 4 single
     if gradient == "full":
         gradients = per_sample_gradients(network, inputs, labels)
-        return full_gradient_moments(network, inputs, labels, CLASSES), gradients, labels
+        moments = full_gradient_moments(network, inputs, labels, CLASSES)
+        return Candidates(labels, torch.zeros(CLASSES), moments=moments), gradients
     embeddings = torch.tanh(network.body(inputs)).detach()
     logits = network.classifier(embeddings).detach()
     if gradient == "last_layer":
@@ -94,38 +83,19 @@ def moments_and_gradients(gradient: str, seed: int) -> tuple[GradientMoments, Te
         gradients = torch.func.vmap(loss)(logits.double(), labels)
     counts = torch.bincount(labels, minlength=CLASSES)
     candidates = Candidates(labels, counts, logits=logits, embeddings=embeddings)
-    return gradient_moments(candidates, gradient), gradients, labels
+    return candidates, gradients
 
 
 @pytest.mark.parametrize("gradient", ["last_layer", "logits", "full"])
 @pytest.mark.parametrize("seed", range(3))
-def test_moments_equal_per_sample_gradients(gradient: str, seed: int) -> None:
-    moments, gradients, labels = moments_and_gradients(gradient, seed)
-    expected = explicit_statistics(gradients, labels)
-    classes = class_statistics(moments, labels, CLASSES)
-    gradient_variances, norm_variances = class_variances(moments, labels, CLASSES)
-    close = {"rtol": 1e-5, "atol": 1e-12}
-    torch.testing.assert_close(moments.norms, gradients.norm(dim=1), **close)
-    torch.testing.assert_close(classes.mean_norms, expected["mean_norms"], **close)
-    torch.testing.assert_close(
-        classes.mean_gradient_norms, expected["mean_gradient_norms"], **close
-    )
-    # float32 gradients leave about 1e-7 of a squared norm in a variance
-    largest = float(gradients.norm(dim=1).square().max())
-    absolute = 1e-6 * largest if gradient == "full" else 1e-12
-    close = {"rtol": 1e-5, "atol": absolute}
-    torch.testing.assert_close(gradient_variances, expected["gradient_variances"], **close)
-    torch.testing.assert_close(norm_variances, expected["norm_variances"], **close)
-
-
-@pytest.mark.parametrize("gradient", ["last_layer", "logits", "full"])
-def test_difference_of_variances_is_difference_of_squared_means(gradient: str) -> None:
-    """V[g] - V[|g|] = (mean |g|)^2 - |mean g|^2 under the uniform distribution (Theorem 2)."""
-    moments, gradients, labels = moments_and_gradients(gradient, seed=7)
-    explicit = explicit_statistics(gradients, labels)
-    spread = class_statistics(moments, labels, CLASSES).squared_spread
-    difference = explicit["gradient_variances"] - explicit["norm_variances"]
-    torch.testing.assert_close(spread, difference, rtol=1e-5, atol=1e-6 * float(difference.max()))
+def test_norms_and_class_means_equal_those_of_per_sample_gradients(
+    gradient: str, seed: int
+) -> None:
+    candidates, gradients = candidates_and_gradients(gradient, seed)
+    found = norms_and_class_means(candidates, gradient)
+    expected = gradients.norm(dim=1), norms_of_class_means(gradients, candidates.labels)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(torch.from_numpy(ours), theirs, rtol=1e-5, atol=1e-12)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -134,7 +104,7 @@ def test_norms_alone_are_the_norms_of_the_moments(case: tuple[Candidates, int]) 
     candidates, _ = case
     for gradient in ("last_layer", "logits"):
         norms = gradient_norms(candidates, gradient)
-        torch.testing.assert_close(norms, gradient_moments(candidates, gradient).norms)
+        np.testing.assert_allclose(norms, norms_and_class_means(candidates, gradient)[0], 1e-7)
 
 
 def test_gradient_of_a_nearly_certain_sample_keeps_its_digits() -> None:
@@ -162,15 +132,10 @@ def test_nonfinite_candidates_are_left_out_of_class_means() -> None:
         logits=candidates.logits[keep],
         embeddings=candidates.embeddings[keep],
     )
-    moments, expected = (gradient_moments(c, "last_layer") for c in (damaged, whole))
-    assert not moments.norms[[0, 5]].isfinite().any()
-    torch.testing.assert_close(moments.norms[keep], expected.norms)
-    torch.testing.assert_close(moments.class_mean_norms, expected.class_mean_norms)
-    statistics = class_statistics(moments, candidates.labels, CLASSES)
-    torch.testing.assert_close(
-        statistics.mean_norms, class_statistics(expected, whole.labels, CLASSES).mean_norms
-    )
-    assert statistics.counts.sum() == len(keep)
+    (norms, means), expected = (norms_and_class_means(c, "last_layer") for c in (damaged, whole))
+    assert not np.isfinite(norms[[0, 5]]).any()
+    np.testing.assert_allclose(norms[keep.numpy()], expected[0])
+    np.testing.assert_allclose(means, expected[1])
 
 
 def test_needs_follow_the_gradient() -> None:
@@ -185,4 +150,4 @@ def test_needs_follow_the_gradient() -> None:
 def test_missing_scores_are_named(gradient: str) -> None:
     labels = torch.zeros(3, dtype=torch.int64)
     with pytest.raises(ValueError, match="missing"):
-        gradient_moments(Candidates(labels, torch.tensor([3])), gradient)
+        norms_and_class_means(Candidates(labels, torch.tensor([3])), gradient)

@@ -1,8 +1,9 @@
 """Max pooling for forward passes alone: no positions noted for a gradient, and piece by piece.
 
-nn.MaxPool2d notes where each maximum was, which takes it as long as finding it. And what a stem
-makes of 100 images does not fit a core's cache: written and read again as a whole, it takes the
-memory that training beside it needs, too. On a CPU, SqueezeNet's stem takes a sixth less time so.
+nn.MaxPool2d also stores argmax indices, which doubles its time; inference does not need them. And
+the output of a stem for 100 images does not fit a core's cache: writing and reading it as a whole
+takes memory bandwidth that training beside it needs. In pieces, SqueezeNet's stem takes a sixth
+less time on a CPU.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 PIECE_BYTES = 4 * 2**20
-"""Of what is pooled at once, or one sample's if that is more. Half and double are as fast."""
+"""PIECE_BYTES: of maps pooled at once, or of one sample's if more. Half and double are as fast."""
 
 
 class PooledInPieces(nn.Module):

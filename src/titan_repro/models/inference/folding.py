@@ -7,14 +7,14 @@ of that again if pooling comes before the ReLU, and right behind the convolution
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.pooling import PooledInPieces, can_pool
+from titan_repro.models.inference.pooling import PooledInPieces, can_pool
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,12 @@ class FoldedNetwork:
             _pool_early(block)
 
     @torch.no_grad()
-    def refresh(self, begin: int = 0, end: int | None = None) -> BlockNetwork:
-        """Return the network to call, with the weights of now in blocks [begin, end).
+    def refresh(self, blocks: Collection[int] | None = None) -> BlockNetwork:
+        """Return the network to call, with the weights of now in these blocks, by default in all.
 
-        It is to be called without gradients, and again after another `refresh`, not kept.
-        end: by default that of the network.
+        It is to be called without gradients. It is the same object after every `refresh`.
         """
-        stale = [f for f in self._folds if begin <= f.block and (end is None or f.block < end)]
+        stale = [fold for fold in self._folds if blocks is None or fold.block in blocks]
         if stale:
             _refresh(stale)
         return self.network

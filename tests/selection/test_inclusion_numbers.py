@@ -1,5 +1,6 @@
 """Inclusion numbers: what the draws are made from."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,11 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from selection import reference
-from titan_repro.selection.inclusion import (
+from titan_repro.selection.sampling import (
     capped_shares,
-    clean,
-    first_positive,
+    distinct_inclusion_numbers,
     inclusion_numbers,
+    usable_scores,
 )
 
 CLASSES = 3
@@ -34,13 +35,9 @@ def scored(draw: st.DrawFn) -> tuple[list[float], list[int], list[float], int]:
 def numbers_of(
     scores: Tensor, labels: list[int], importance: list[float], size: int, distinct: bool
 ) -> Tensor:
-    return inclusion_numbers(
-        clean(scores),
-        torch.tensor(labels),
-        torch.tensor(importance, dtype=torch.float64),
-        size,
-        distinct=distinct,
-    )
+    allot = distinct_inclusion_numbers if distinct else inclusion_numbers
+    values, usable = usable_scores(scores.numpy())
+    return torch.from_numpy(allot(values, usable, np.array(labels), np.array(importance), size))
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -78,7 +75,6 @@ def test_nonfinite_candidates_are_never_included_unless_needed() -> None:
     assert numbers_of(scores, labels, [1.0, 1.0], 2, True).tolist() == [0, 1, 0, 0, 1]
     assert numbers_of(scores, labels, [1.0, 1.0], 3, True).tolist() == [0, 1, 0, 1, 1]
     assert numbers_of(scores, labels, [1.0, 1.0], 4, True).tolist() == [0.5, 1, 0.5, 1, 1]
-    assert clean(scores).nonfinite == 2
 
 
 @pytest.mark.parametrize("distinct", [False, True])
@@ -98,7 +94,7 @@ def test_capped_shares_are_capped_proportional_and_complete(
     capacities = torch.tensor([float(c) for _, c in entries], dtype=torch.float64)
     room = float((capacities * (weights > 0)).sum())
     total = data.draw(st.floats(0, room))
-    shares = capped_shares(weights, capacities, torch.tensor(total, dtype=torch.float64))
+    shares = torch.from_numpy(capped_shares(weights.numpy(), capacities.numpy(), total))
     assert float(shares.sum()) == pytest.approx(total, rel=1e-9, abs=1e-9)
     assert (shares <= capacities).all()
     assert (shares >= 0).all()
@@ -112,10 +108,3 @@ def test_capped_shares_are_capped_proportional_and_complete(
             else 0
         )
         assert float(lowest) <= float(factors[0]) * (1 + 1e-6) + 1e-12
-
-
-def test_first_positive_takes_the_first_option_with_mass() -> None:
-    zero, one, two = (torch.full((3,), float(k)) for k in range(3))
-    assert torch.equal(first_positive(one, two), one)
-    assert torch.equal(first_positive(zero, two, one), two)
-    assert torch.equal(first_positive(zero, zero, zero), zero)
