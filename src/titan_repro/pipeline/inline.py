@@ -26,7 +26,7 @@ from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Batch
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals, Stream
+from titan_repro.streams.base import Samples, Stream
 from titan_repro.training import Trainer
 
 
@@ -100,7 +100,7 @@ class InlineExecutor:
             **clock.entries(),
         )
 
-    def _to_train(self, chosen: Batch, arrivals: Arrivals) -> Batch:
+    def _to_train(self, chosen: Batch, arrivals: Samples) -> Batch:
         """Return the batch to train now; with a delay keep the chosen one for the next round."""
         if self.delay == 0:
             return chosen

@@ -27,9 +27,9 @@ from titan_repro.pipeline.shared_memory import HOST, Layout, SharedBuffer
 from titan_repro.pipeline.shared_weights import NetworkCopy
 from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Admitted, Candidates
+from titan_repro.selection.base import Candidates, Scores
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals, Stream
+from titan_repro.streams.base import Samples, Stream
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class DrawnRound:
         self._stream = stream
         self._device = device
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return a round's samples, as the stream does."""
         return self.arrivals if t == self.t else self._stream.round(t).to(self._device)
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return inputs, as the stream does."""
         if arrivals is self.arrivals and self._inputs is not None:
             return self._inputs
@@ -163,7 +163,7 @@ class SelectionStage:
         self._training.send("chosen", batch, streamed, entries)
         self._filtering.send("chosen", t)
 
-    def _score(self, admitted: Admitted, t: int) -> tuple[Admitted, Candidates]:
+    def _score(self, admitted: Candidates, t: int) -> tuple[Candidates, Scores]:
         """Score the candidates, or as many of them as there is time for."""
         setup, network = self.setup, self._network.refresh()
         if not setup.until_trained:
@@ -184,7 +184,7 @@ def _network(setup: WorkerSetup, needed: bool, blocks: int | None = None) -> Net
     return NetworkCopy(setup.network, setup.device if needed else HOST, blocks)
 
 
-def _candidates(admitted: Admitted) -> dict[str, Tensor]:
+def _candidates(admitted: Candidates) -> dict[str, Tensor]:
     """Return the tensors of a candidate set, those of its samples and those about the round."""
     tensors = {
         **vars(admitted.arrivals),
@@ -194,12 +194,12 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
     return tensors if admitted.inputs is None else {**tensors, "inputs": admitted.inputs}
 
 
-def _admitted(tensors: dict[str, Tensor], passed: int) -> Admitted:
+def _admitted(tensors: dict[str, Tensor], passed: int) -> Candidates:
     """Return the candidate set that has these tensors."""
-    arrivals = Arrivals(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
+    arrivals = Samples(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
     nonfinite = int(tensors.pop("nonfinite"))
     inputs = tensors.pop("inputs", None)
-    return Admitted(arrivals, tensors.pop("stream_counts"), inputs, nonfinite, passed)
+    return Candidates(arrivals, tensors.pop("stream_counts"), inputs, nonfinite, passed)
 
 
 Stage = FilterStage | SelectionStage

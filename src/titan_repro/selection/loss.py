@@ -13,8 +13,8 @@ from torch import Tensor
 
 from titan_repro.choices import Preference
 from titan_repro.selection.base import (
-    Candidates,
     Needs,
+    Scores,
     Selection,
     check_batch,
     check_choice,
@@ -37,9 +37,7 @@ class LossRanking:
         check_choice("prefer", prefer, get_args(Preference))
         self.prefer = prefer
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Rank by loss; of equal losses the earlier candidate."""
         check_batch(candidates, batch_size)
         losses = cross_entropies(required(candidates.logits, "logits"), candidates.labels)

@@ -17,11 +17,12 @@ those queues too only lose members; and all queues together never have more than
 
 import heapq
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
-Quota = Literal["per_class_proportional", "per_class_equal", "global"]
+from titan_repro.choices import Quota
+
 QUOTAS: tuple[str, ...] = get_args(Quota)
 
 
