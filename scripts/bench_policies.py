@@ -13,7 +13,7 @@ from time import perf_counter, thread_time
 
 import torch
 
-from titan_repro.selection.base import Candidates, Policy
+from titan_repro.selection.base import Policy, Scores
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.entropy import EntropyRanking
@@ -78,11 +78,11 @@ def _row(name: str, policy: Policy, size: int) -> Row:
     return Row(name, size, median(wall), quantiles(wall, n=20)[-1], median(cpu))
 
 
-def _candidates(size: int) -> Candidates:
+def _candidates(size: int) -> Scores:
     draws = torch.Generator().manual_seed(0)
     labels = torch.randint(CLASSES, (size,), generator=draws)
     embeddings = torch.rand(size, WIDTH, generator=draws)
-    return Candidates(
+    return Scores(
         labels,
         stream_counts=torch.bincount(labels, minlength=CLASSES),
         inputs=torch.randn(size, *INPUT_SHAPE, generator=draws),

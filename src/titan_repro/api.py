@@ -26,7 +26,7 @@ from titan_repro.models.inference.scoring import SCORING_NORMS
 from titan_repro.seeds import generator
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 
 POOLINGS = ("none", "average")
 
@@ -71,7 +71,7 @@ class LoopSelector:
         """
         self._check(inputs, labels)
         selector, network, t = self._selector, self._network, self._rounds
-        arrived = Arrivals(
+        arrived = Samples(
             torch.arange(len(labels), device=labels.device),
             labels,
             torch.zeros_like(labels, dtype=torch.bool),
@@ -114,10 +114,10 @@ class _Given:
         self.velocity = len(inputs)
         self._inputs = inputs
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         raise NotImplementedError("samples come from the caller")
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         return self._inputs
 
 

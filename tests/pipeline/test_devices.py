@@ -24,7 +24,7 @@ from titan_repro.runs.build import (
     build_stream,
     build_trainer,
 )
-from titan_repro.selection.base import Candidates, GradientMoments
+from titan_repro.selection.base import GradientMoments, Scores
 from titan_repro.streams.noise import FeatureNoise
 from titan_repro.tasks.base import Split, Task
 
@@ -104,10 +104,10 @@ def with_numbers(function):
 
 
 def real(value):
-    if isinstance(value, Candidates):
+    if isinstance(value, Scores):
         known = {name: real(each) for name, each in vars(value).items()}
         assert all(each.device == HOST for each in vars(value).values() if torch.is_tensor(each))
-        return Candidates(**known)
+        return Scores(**known)
     if isinstance(value, GradientMoments):
         assert value.norms.device == value.class_mean_norms.device == HOST
         return GradientMoments(real(value.norms), real(value.class_mean_norms))

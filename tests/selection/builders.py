@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from titan_repro.selection.base import Candidates
+from titan_repro.selection.base import Scores
 
 CLASSES = 4
 
@@ -15,7 +15,7 @@ def generator(seed: int) -> torch.Generator:
 
 def random_candidates(
     seed: int, size: int = 24, classes: int = 5, width: int = 6, *, labels: Tensor | None = None
-) -> Candidates:
+) -> Scores:
     """Candidates of a random linear model on random embeddings, with uneven classes."""
     draws = generator(seed)
     if labels is None:
@@ -25,7 +25,7 @@ def random_candidates(
     embeddings = torch.randn(size, width, generator=draws) * scales[labels].unsqueeze(1)
     logits = embeddings @ torch.randn(width, classes, generator=draws)
     counts = torch.bincount(labels, minlength=classes)
-    return Candidates(
+    return Scores(
         labels,
         stream_counts=counts * 2 + torch.arange(classes),
         inputs=torch.randn(size, 3, 4, generator=draws),
@@ -35,7 +35,7 @@ def random_candidates(
 
 
 @st.composite
-def grid_candidates(draw: st.DrawFn, max_size: int = 10) -> tuple[Candidates, int]:
+def grid_candidates(draw: st.DrawFn, max_size: int = 10) -> tuple[Scores, int]:
     """Candidates whose rows are drawn from a few grid points, so that ties are common; B."""
     halves = st.integers(-6, 6).map(lambda k: k / 2)
     certain = st.sampled_from([4000.0])  # leaves all other probabilities, and gradients, exactly 0
@@ -53,7 +53,7 @@ def grid_candidates(draw: st.DrawFn, max_size: int = 10) -> tuple[Candidates, in
         draw(st.lists(st.sampled_from([0, 0, 0, 2, 3]), min_size=size, max_size=size))
     )
     extra = draw(st.lists(st.integers(0, 3), min_size=CLASSES, max_size=CLASSES))
-    candidates = Candidates(
+    candidates = Scores(
         labels,
         stream_counts=torch.bincount(labels, minlength=CLASSES) + torch.tensor(extra),
         inputs=torch.tensor([points[r][1] for r in rows]).reshape(size, 1, 3),

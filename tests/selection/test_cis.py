@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from selection.builders import generator, random_candidates
-from titan_repro.selection.base import Candidates, GradientMoments
+from titan_repro.selection.base import GradientMoments, Scores
 from titan_repro.selection.cis import (
     ClassifiedImportanceSampling,
     bessel_spread,
@@ -15,16 +15,16 @@ from titan_repro.selection.cis import (
 from titan_repro.selection.gradients import gradient_norms, norms_and_class_means
 
 
-def given_gradients(gradients: Tensor, labels: Tensor, classes: int) -> Candidates:
+def given_gradients(gradients: Tensor, labels: Tensor, classes: int) -> Scores:
     """Candidates whose gradients are known outright."""
     means = torch.stack(
         [gradients[labels == y].sum(0) / (labels == y).sum().clamp_min(1) for y in range(classes)]
     )
     moments = GradientMoments(gradients.norm(dim=1), means.norm(dim=1))
-    return Candidates(labels, torch.bincount(labels, minlength=classes), moments=moments)
+    return Scores(labels, torch.bincount(labels, minlength=classes), moments=moments)
 
 
-def spreads(candidates: Candidates) -> tuple[Tensor, Tensor]:
+def spreads(candidates: Scores) -> tuple[Tensor, Tensor]:
     """Squared spreads of classes as `plugin` and as `bessel` have them."""
     labels, classes = candidates.labels.numpy(), len(candidates.stream_counts)
     norms, class_mean_norms = norms_and_class_means(candidates, "full")
@@ -35,7 +35,7 @@ def spreads(candidates: Candidates) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(plugin), torch.from_numpy(bessel)
 
 
-def class_shares(policy: ClassifiedImportanceSampling, candidates: Candidates, size: int) -> Tensor:
+def class_shares(policy: ClassifiedImportanceSampling, candidates: Scores, size: int) -> Tensor:
     """Expected picks of each class, read off the probabilities of many picks."""
     classes = candidates.stream_counts.shape[0]
     numbers = torch.zeros(len(candidates))
@@ -109,7 +109,7 @@ def test_rounding_of_equal_gradients_is_not_a_spread() -> None:
     one = random_candidates(0, size=3, labels=torch.arange(3))
     copies = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
     labels, count = one.labels[copies], torch.tensor([3, 3, 3])
-    candidates = Candidates(
+    candidates = Scores(
         labels, count, logits=one.logits[copies][:, :3], embeddings=one.embeddings[copies]
     )
     norms = torch.from_numpy(gradient_norms(candidates, "last_layer"))
@@ -131,7 +131,7 @@ def test_stream_mass_scales_classes_and_loses_absent_ones() -> None:
     gradients = torch.tensor([[3, 0], [0, 4], [3, 0], [0, 4.0]]).double()
     labels = torch.tensor([0, 0, 1, 1])
     moments = given_gradients(gradients, labels, 3).moments
-    candidates = Candidates(labels, torch.tensor([10, 30, 60]), moments=moments)
+    candidates = Scores(labels, torch.tensor([10, 30, 60]), moments=moments)
     policy = ClassifiedImportanceSampling("full", class_mass="stream", weighting="unbiased")
     selection = policy.select(candidates, 4, generator(0))
     shares = torch.tensor([1.0, 3.0])[labels[selection.indices]]
@@ -144,7 +144,7 @@ def test_stream_mass_scales_classes_and_loses_absent_ones() -> None:
 
 def test_stream_that_counted_no_candidate_falls_back_to_the_candidates() -> None:
     candidates = random_candidates(3)
-    blind = Candidates(
+    blind = Scores(
         candidates.labels,
         torch.zeros_like(candidates.stream_counts),
         logits=candidates.logits,
@@ -159,7 +159,7 @@ def test_stream_that_counted_no_candidate_falls_back_to_the_candidates() -> None
     assert torch.equal(found.weights, expected.weights)
 
 
-def rounds() -> list[Candidates]:
+def rounds() -> list[Scores]:
     """Three rounds; class 1 has two candidates, then one, then none."""
     labels = ([0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 2])
     return [
@@ -188,7 +188,7 @@ def test_absent_classes_get_no_share_from_their_memory() -> None:
     policy = ClassifiedImportanceSampling("full", class_importance="ema", class_mass="stream")
     policy.select(first, 5, generator(0))
     policy.select(second, 5, generator(0))
-    streamed = Candidates(third.labels, torch.tensor([10, 10, 10]), moments=third.moments)
+    streamed = Scores(third.labels, torch.tensor([10, 10, 10]), moments=third.moments)
     shares = class_shares(policy, streamed, 5)
     assert shares[1] == 0
     assert float(shares.sum()) == pytest.approx(5, rel=1e-5)
@@ -235,7 +235,7 @@ def test_nan_gradients_do_not_enter_the_memory() -> None:
     first = rounds()[0]
     norms = first.moments.norms.clone()
     norms[1] = torch.nan
-    broken = Candidates(
+    broken = Scores(
         first.labels,
         first.stream_counts,
         moments=GradientMoments(norms, first.moments.class_mean_norms),
@@ -256,9 +256,9 @@ def test_candidates_that_are_not_finite_are_as_if_they_were_not_there(
         logits, embeddings = whole.logits.clone(), whole.embeddings.clone()
         logits[broken & (whole.labels % 2 == 0), 1] = torch.nan
         embeddings[broken & (whole.labels % 2 == 1), 0] = torch.inf
-        damaged = Candidates(whole.labels, whole.stream_counts, None, logits, embeddings)
+        damaged = Scores(whole.labels, whole.stream_counts, None, logits, embeddings)
         rest = [t[~broken] for t in (whole.labels, whole.logits, whole.embeddings)]
-        without = Candidates(rest[0], whole.stream_counts, None, *rest[1:])
+        without = Scores(rest[0], whole.stream_counts, None, *rest[1:])
         found, expected = (
             ClassifiedImportanceSampling(
                 class_importance=class_importance, sampling=sampling, weighting="unbiased"
@@ -274,7 +274,7 @@ def test_candidates_that_are_not_finite_are_as_if_they_were_not_there(
 
 def test_candidates_are_left_as_they_were() -> None:
     plain = random_candidates(1)
-    candidates = Candidates(  # float64: arrays could share memory
+    candidates = Scores(  # float64: arrays could share memory
         plain.labels,
         plain.stream_counts.double(),
         logits=plain.logits.double(),
@@ -300,7 +300,7 @@ def test_logits_of_half_precision_and_with_a_gradient_are_taken(dtype: torch.dty
     plain = random_candidates(2)
     found, expected = (
         ClassifiedImportanceSampling().select(
-            Candidates(plain.labels, plain.stream_counts, None, *scores), 6, generator(0)
+            Scores(plain.labels, plain.stream_counts, None, *scores), 6, generator(0)
         )
         for scores in (
             [t.to(dtype).requires_grad_() for t in (plain.logits, plain.embeddings)],

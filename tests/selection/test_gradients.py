@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from selection.builders import generator, grid_candidates, random_candidates
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import global_generator
-from titan_repro.selection.base import Candidates, Needs
+from titan_repro.selection.base import Needs, Scores
 from titan_repro.selection.full_gradients import full_gradient_moments
 from titan_repro.selection.gradients import (
     gradient_norms,
@@ -65,7 +65,7 @@ def norms_of_class_means(gradients: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([g.sum(dim=0).norm() / max(len(g), 1) for g in own])
 
 
-def candidates_and_gradients(gradient: str, seed: int) -> tuple[Candidates, Tensor]:
+def candidates_and_gradients(gradient: str, seed: int) -> tuple[Scores, Tensor]:
     """One random model's candidates, and torch.func's gradients of them."""
     network = scoring_network(seed)
     inputs = torch.randn(20, 2, 5, 5, generator=generator(seed + 100))
@@ -73,7 +73,7 @@ def candidates_and_gradients(gradient: str, seed: int) -> tuple[Candidates, Tens
     if gradient == "full":
         gradients = per_sample_gradients(network, inputs, labels)
         moments = full_gradient_moments(network, inputs, labels, CLASSES)
-        return Candidates(labels, torch.zeros(CLASSES), moments=moments), gradients
+        return Scores(labels, torch.zeros(CLASSES), moments=moments), gradients
     embeddings = torch.tanh(network.body(inputs)).detach()
     logits = network.classifier(embeddings).detach()
     if gradient == "last_layer":
@@ -82,7 +82,7 @@ def candidates_and_gradients(gradient: str, seed: int) -> tuple[Candidates, Tens
         loss = torch.func.grad(lambda z, y: F.cross_entropy(z.unsqueeze(0), y.unsqueeze(0)))
         gradients = torch.func.vmap(loss)(logits.double(), labels)
     counts = torch.bincount(labels, minlength=CLASSES)
-    candidates = Candidates(labels, counts, logits=logits, embeddings=embeddings)
+    candidates = Scores(labels, counts, logits=logits, embeddings=embeddings)
     return candidates, gradients
 
 
@@ -100,7 +100,7 @@ def test_norms_and_class_means_equal_those_of_per_sample_gradients(
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(grid_candidates())
-def test_norms_alone_are_the_norms_of_the_moments(case: tuple[Candidates, int]) -> None:
+def test_norms_alone_are_the_norms_of_the_moments(case: tuple[Scores, int]) -> None:
     candidates, _ = case
     for gradient in ("last_layer", "logits"):
         norms = gradient_norms(candidates, gradient)
@@ -122,11 +122,11 @@ def test_nonfinite_candidates_are_left_out_of_class_means() -> None:
     broken[0, 0] = torch.nan
     embeddings = candidates.embeddings.clone()
     embeddings[5, 1] = torch.inf
-    damaged = Candidates(
+    damaged = Scores(
         candidates.labels, candidates.stream_counts, logits=broken, embeddings=embeddings
     )
     keep = torch.tensor([i for i in range(len(candidates)) if i not in (0, 5)])
-    whole = Candidates(
+    whole = Scores(
         candidates.labels[keep],
         candidates.stream_counts,
         logits=candidates.logits[keep],
@@ -150,4 +150,4 @@ def test_needs_follow_the_gradient() -> None:
 def test_missing_scores_are_named(gradient: str) -> None:
     labels = torch.zeros(3, dtype=torch.int64)
     with pytest.raises(ValueError, match="missing"):
-        norms_and_class_means(Candidates(labels, torch.tensor([3])), gradient)
+        norms_and_class_means(Scores(labels, torch.tensor([3])), gradient)

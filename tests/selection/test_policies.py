@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from selection import reference
 from selection.builders import CLASSES, generator, grid_candidates, random_candidates
 from titan_repro.errors import ConfigurationError
-from titan_repro.selection.base import Candidates, Policy, Selection
+from titan_repro.selection.base import Policy, Scores, Selection
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.entropy import EntropyRanking
@@ -39,7 +39,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
 SCORING = [name for name in POLICIES if name not in ("rs", "stratified")]
 
 
-def gradients_of(candidates: Candidates, kind: str) -> list[reference.Vector]:
+def gradients_of(candidates: Scores, kind: str) -> list[reference.Vector]:
     return [
         reference.gradient(z, h, y, kind)
         for z, h, y in zip(
@@ -63,7 +63,7 @@ def points_of(sampling: str, seed: int, batch_size: int) -> list[float]:
 
 def assert_drawn(
     selection: Selection,
-    candidates: Candidates,
+    candidates: Scores,
     numbers: list[float],
     target: list[float],
     weighting: str,
@@ -83,7 +83,7 @@ def assert_drawn(
 
 @thorough
 @given(grid_candidates())
-def test_loss_ranking(case: tuple[Candidates, int]) -> None:
+def test_loss_ranking(case: tuple[Scores, int]) -> None:
     candidates, size = case
     losses = [
         reference.cross_entropy(z, y)
@@ -98,7 +98,7 @@ def test_loss_ranking(case: tuple[Candidates, int]) -> None:
 
 @thorough
 @given(grid_candidates())
-def test_entropy_ranking(case: tuple[Candidates, int]) -> None:
+def test_entropy_ranking(case: tuple[Scores, int]) -> None:
     candidates, size = case
     entropies = [reference.entropy(z) for z in candidates.logits.tolist()]
     selection = EntropyRanking().select(candidates, size, generator(0))
@@ -107,7 +107,7 @@ def test_entropy_ranking(case: tuple[Candidates, int]) -> None:
 
 @thorough
 @given(grid_candidates(), st.sampled_from(["last_layer", "logits"]))
-def test_online_coreset_selection(case: tuple[Candidates, int], gradient: str) -> None:
+def test_online_coreset_selection(case: tuple[Scores, int], gradient: str) -> None:
     candidates, size = case
     scores = reference.coreset_scores(gradients_of(candidates, gradient))
     selection = OnlineCoresetSelection(gradient).select(candidates, size, generator(0))
@@ -116,7 +116,7 @@ def test_online_coreset_selection(case: tuple[Candidates, int], gradient: str) -
 
 @thorough
 @given(grid_candidates())
-def test_camel(case: tuple[Candidates, int]) -> None:
+def test_camel(case: tuple[Scores, int]) -> None:
     candidates, size = case
     picks, weights = reference.camel(candidates.inputs.flatten(1).tolist(), size)
     selection = Camel().select(candidates, size, generator(0))
@@ -130,7 +130,7 @@ def test_rounding_does_not_rank_parallel_gradients() -> None:
     logits = torch.stack([torch.linspace(-2, 2, size), torch.zeros(size)], dim=1)
     embedding = torch.randn(1, 9, generator=generator(0)).expand(size, 9)
     labels = torch.zeros(size, dtype=torch.int64)
-    candidates = Candidates(labels, torch.tensor([size, 0]), None, logits, embedding)
+    candidates = Scores(labels, torch.tensor([size, 0]), None, logits, embedding)
     selection = OnlineCoresetSelection().select(candidates, size, generator(0))
     assert selection.indices.tolist() == list(range(size))
 
@@ -141,7 +141,7 @@ def test_camel_ties_copies_to_the_earliest(seed: int) -> None:
     size, points = 101, torch.randn(4, 3, 32, 32, generator=generator(seed))
     order = torch.randperm(size, generator=generator(seed)) % 4
     labels = torch.zeros(size, dtype=torch.int64)
-    candidates = Candidates(labels, torch.tensor([size]), inputs=points[order])
+    candidates = Scores(labels, torch.tensor([size]), inputs=points[order])
     picks = Camel().select(candidates, 8, generator(0)).indices.tolist()
     first = [order.tolist().index(k) for k in range(4)]
     assert sorted(picks[:4]) == sorted(first)
@@ -157,7 +157,7 @@ def test_camel_ties_copies_to_the_earliest(seed: int) -> None:
     seeds,
 )
 def test_importance_sampling(
-    case: tuple[Candidates, int], gradient: str, weighting: str, sampling: str, seed: int
+    case: tuple[Scores, int], gradient: str, weighting: str, sampling: str, seed: int
 ) -> None:
     candidates, size = case
     norms = [reference.norm(g) for g in gradients_of(candidates, gradient)]
@@ -185,7 +185,7 @@ def test_importance_sampling(
     seeds,
 )
 def test_classified_importance_sampling(
-    case: tuple[Candidates, int],
+    case: tuple[Scores, int],
     gradient: str,
     class_importance: str,
     class_mass: str,
@@ -263,7 +263,7 @@ def test_nonfinite_candidates_are_counted_and_not_picked(name: str) -> None:
     logits, inputs = whole.logits.clone(), whole.inputs.clone()
     logits[3, 1] = inputs[3, 0, 0] = torch.nan
     logits[7] = inputs[7, 1] = torch.inf
-    broken = Candidates(whole.labels, whole.stream_counts, inputs, logits, whole.embeddings)
+    broken = Scores(whole.labels, whole.stream_counts, inputs, logits, whole.embeddings)
     for seed in range(30):
         selection = POLICIES[name]().select(broken, 10, generator(seed))
         assert selection.nonfinite == 2
@@ -274,7 +274,7 @@ def test_nonfinite_candidates_are_counted_and_not_picked(name: str) -> None:
 @pytest.mark.parametrize("name", SCORING)
 def test_if_no_candidate_is_finite_the_draw_is_uniform(name: str) -> None:
     size, draws = 5, 400
-    broken = Candidates(
+    broken = Scores(
         torch.tensor([0, 0, 0, 1, 2]),
         torch.tensor([3, 1, 1]),
         inputs=torch.full((size, 2), torch.nan),
@@ -309,7 +309,7 @@ def test_degenerate_rounds_give_a_batch(name: str) -> None:
 def test_zero_gradients_fall_to_uniform_or_to_the_earliest(name: str) -> None:
     labels = torch.tensor([0, 0, 1, 2, 2, 2])
     logits = torch.zeros(6, 3).scatter(1, labels.unsqueeze(1), 1e5)  # every label certain
-    candidates = Candidates(labels, torch.tensor([2, 1, 3]), None, logits, torch.ones(6, 2))
+    candidates = Scores(labels, torch.tensor([2, 1, 3]), None, logits, torch.ones(6, 2))
     selection = POLICIES[name]().select(candidates, 3, generator(0))
     if name == "ocs":
         assert selection.indices.tolist() == [0, 1, 2]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from selection import reference
 from selection.builders import generator
-from titan_repro.selection.base import Candidates, Needs, Selection
+from titan_repro.selection.base import Needs, Scores, Selection
 from titan_repro.selection.stratified import StratifiedSampling
 
 seeds = st.integers(0, 2**32)
@@ -23,7 +23,7 @@ thorough = settings(max_examples=300, deadline=None, derandomize=True)
 
 
 def select(labels: Tensor, batch_size: int, source: torch.Generator) -> Selection:
-    candidates = Candidates(labels, torch.bincount(labels))
+    candidates = Scores(labels, torch.bincount(labels))
     return StratifiedSampling().select(candidates, batch_size, source)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from selection.builders import generator, random_candidates
-from titan_repro.selection.base import Candidates, Policy
+from titan_repro.selection.base import Policy, Scores
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.gradients import logit_gradients
 from titan_repro.selection.importance import ImportanceSampling
@@ -17,14 +17,14 @@ BATCH = 6
 SAMPLINGS = ["systematic", "multinomial", "without_replacement"]
 
 
-def explicit_gradients(candidates: Candidates) -> Tensor:
+def explicit_gradients(candidates: Scores) -> Tensor:
     """Last-layer gradients, (N, C * (d + 1)) float64."""
     d = logit_gradients(candidates.logits, candidates.labels)
     inputs = torch.nn.functional.pad(candidates.embeddings.double(), (0, 1), value=1.0)
     return torch.einsum("nc,na->nca", d, inputs).flatten(1)
 
 
-def full_gradient(candidates: Candidates, class_mass: str) -> Tensor:
+def full_gradient(candidates: Scores, class_mass: str) -> Tensor:
     """The candidates' mean gradient, or their class means weighted by the stream's shares."""
     gradients, labels = explicit_gradients(candidates), candidates.labels
     if class_mass == "candidates":
@@ -33,7 +33,7 @@ def full_gradient(candidates: Candidates, class_mass: str) -> Tensor:
     return sum(shares[y] * gradients[labels == y].mean(dim=0) for y in labels.unique().tolist())
 
 
-def deviation(policy: Policy, candidates: Candidates, target: Tensor) -> float:
+def deviation(policy: Policy, candidates: Scores, target: Tensor) -> float:
     """Largest deviation of a coordinate's mean from `target`, in standard errors."""
     gradients, source = explicit_gradients(candidates), generator(0)
     batches = []
@@ -47,7 +47,7 @@ def deviation(policy: Policy, candidates: Candidates, target: Tensor) -> float:
 
 
 @pytest.fixture(scope="module")
-def candidates() -> Candidates:
+def candidates() -> Scores:
     labels = torch.tensor([0] * 14 + [1] * 4 + [2] * 5 + [3])  # one class single, one absent
     return random_candidates(4, labels=labels[torch.randperm(24, generator=generator(4))])
 
@@ -55,12 +55,12 @@ def candidates() -> Candidates:
 @pytest.mark.parametrize(
     "policy", [UniformSampling(), StratifiedSampling()], ids=["rs", "stratified"]
 )
-def test_policies_that_score_nothing(candidates: Candidates, policy: Policy) -> None:
+def test_policies_that_score_nothing(candidates: Scores, policy: Policy) -> None:
     assert deviation(policy, candidates, full_gradient(candidates, "candidates")) < 4
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_importance_sampling(candidates: Candidates, sampling: str) -> None:
+def test_importance_sampling(candidates: Scores, sampling: str) -> None:
     policy = ImportanceSampling(sampling=sampling)
     assert deviation(policy, candidates, full_gradient(candidates, "candidates")) < 4
 
@@ -69,7 +69,7 @@ def test_importance_sampling(candidates: Candidates, sampling: str) -> None:
 @pytest.mark.parametrize("class_mass", ["candidates", "stream"])
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_classified_importance_sampling(
-    candidates: Candidates, sampling: str, class_mass: str, class_importance: str
+    candidates: Scores, sampling: str, class_mass: str, class_importance: str
 ) -> None:
     policy = ClassifiedImportanceSampling(
         class_importance=class_importance,
@@ -85,11 +85,11 @@ def test_classified_importance_sampling(
     [ImportanceSampling(weighting="none"), ClassifiedImportanceSampling(weighting="none")],
     ids=["is", "cis"],
 )
-def test_plain_averages_are_seen_to_be_biased(candidates: Candidates, policy: Policy) -> None:
+def test_plain_averages_are_seen_to_be_biased(candidates: Scores, policy: Policy) -> None:
     """The test has the power to tell."""
     assert deviation(policy, candidates, full_gradient(candidates, "candidates")) > 8
 
 
-def test_stream_and_candidates_are_different_targets(candidates: Candidates) -> None:
+def test_stream_and_candidates_are_different_targets(candidates: Scores) -> None:
     policy = ClassifiedImportanceSampling(weighting="unbiased", class_mass="stream")
     assert deviation(policy, candidates, full_gradient(candidates, "candidates")) > 8

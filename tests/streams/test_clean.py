@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.streams.clean import CleanStream
 from titan_repro.tasks.base import Task
 
@@ -69,7 +69,7 @@ def test_labels_and_inputs_are_the_tasks_own(task: Task) -> None:
 def test_no_arrivals_have_no_inputs(task: Task) -> None:
     none = torch.zeros(0, dtype=torch.int64)
     stream = CleanStream(task, seed=0, velocity=20)
-    assert stream.inputs(Arrivals(none, none, none.bool())).shape == (0, 3, 4, 4)
+    assert stream.inputs(Samples(none, none, none.bool())).shape == (0, 3, 4, 4)
 
 
 def test_impossible_settings_name_the_key(task: Task) -> None:

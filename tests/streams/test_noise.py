@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.streams.clean import CleanStream
 from titan_repro.streams.noise import FeatureNoise, LabelNoise, noisy_samples
 from titan_repro.tasks.base import Task
@@ -13,7 +13,7 @@ MakeTask = Callable[..., Task]
 VELOCITY = 500  # of 500 samples: each round of the small task is an epoch
 
 
-def by_sample(arrivals: Arrivals) -> Arrivals:
+def by_sample(arrivals: Samples) -> Samples:
     return arrivals.take(arrivals.indices.argsort())
 
 

@@ -25,7 +25,7 @@ from titan_repro.boards.work import (
 )
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.inference.scoring import scoring_mode
-from titan_repro.selection.base import Candidates, GradientMoments, Needs, Policy
+from titan_repro.selection.base import GradientMoments, Needs, Policy, Scores
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
 from titan_repro.selection.selector import Selector
@@ -170,10 +170,10 @@ class RoundCounter:
         """Return the work of one training step."""
         return training_work(self.network, self.input_shape, batch_size)
 
-    def _candidates(self, candidates: int) -> Candidates:
+    def _candidates(self, candidates: int) -> Scores:
         """Return candidates without data, with everything that a policy may need of them."""
         width = self.network.classifier.in_features
-        return Candidates(
+        return Scores(
             labels=_labels(candidates),
             stream_counts=_labels(self.classes),
             inputs=self._inputs(candidates),

@@ -18,7 +18,7 @@ from titan_repro.runs.build import build_network, build_selector, build_stream
 from titan_repro.seeds import generator
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.tasks.base import Task
 
 LEAST, MOST, WARM_UP = 5, 1000, 3
@@ -104,7 +104,7 @@ class _Bench:
         chosen = _each(choice, samples)
         return _latency(_sum(one, chosen), _sum(_each(everything, samples), chosen))
 
-    def _score(self, selector: Selector, network: BlockNetwork, arrivals: Arrivals) -> None:
+    def _score(self, selector: Selector, network: BlockNetwork, arrivals: Samples) -> None:
         admitted = selector.admit(network, self.stream, arrivals, self.draws)
         selector.score(network, admitted)
 

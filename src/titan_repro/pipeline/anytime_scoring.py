@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.selection.base import Admitted, Candidates
+from titan_repro.selection.base import Candidates, Scores
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 
 CHUNK = 4
 """Samples between two looks at the clock: training waits for at most so many."""
@@ -19,16 +19,16 @@ def score_while(
     working: Callable[[], bool],
     selector: Selector,
     network: BlockNetwork,
-    admitted: Admitted,
+    admitted: Candidates,
     least: int,
-) -> tuple[Admitted, Candidates]:
+) -> tuple[Candidates, Scores]:
     """Score samples in their order, at least `least` of them, and on while `working()`.
 
     admitted: all samples of the round, the most promising first.
     Returns those that were scored, with what the policy needs of them. Raises ValueError if the
     policy needs gradients over all parameters: their class means are made of all at once.
     """
-    parts: list[Candidates] = []
+    parts: list[Scores] = []
     done, size = 0, len(admitted.arrivals)
     while done < size and (done < least or working()):
         end = min(done + (CHUNK if parts else least), size)
@@ -38,17 +38,17 @@ def score_while(
     return _part(admitted, 0, done), _joined(parts)
 
 
-def _part(admitted: Admitted, begin: int, end: int) -> Admitted:
-    arrivals = Arrivals(*(column[begin:end] for column in vars(admitted.arrivals).values()))
+def _part(admitted: Candidates, begin: int, end: int) -> Candidates:
+    arrivals = Samples(*(column[begin:end] for column in vars(admitted.arrivals).values()))
     inputs = None if admitted.inputs is None else admitted.inputs[begin:end]
     return replace(admitted, arrivals=arrivals, inputs=inputs)
 
 
-def _joined(parts: Sequence[Candidates]) -> Candidates:
+def _joined(parts: Sequence[Scores]) -> Scores:
     """Return several parts of one round's candidates as one."""
     if parts[0].moments is not None:
         raise ValueError("moments of gradients cannot be joined: class means are of all candidates")
-    return Candidates(
+    return Scores(
         labels=torch.cat([part.labels for part in parts]),
         stream_counts=parts[0].stream_counts,
         inputs=_rows([part.inputs for part in parts]),

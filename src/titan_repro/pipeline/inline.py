@@ -30,7 +30,7 @@ from titan_repro.pipeline.round import (
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Batch
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals, Stream
+from titan_repro.streams.base import Samples, Stream
 from titan_repro.training import Trainer
 
 
@@ -85,9 +85,7 @@ class InlineExecutor:
             work=Work(touched, _durations(times)),
         )
 
-    def _choose(
-        self, arrivals: Arrivals, t: int, keep: int | None, times: list[float]
-    ) -> "_Choice":
+    def _choose(self, arrivals: Samples, t: int, keep: int | None, times: list[float]) -> "_Choice":
         """Filter, score and select; note the time after each."""
         admitted = self.selector.admit(
             self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
@@ -102,7 +100,7 @@ class InlineExecutor:
         nonfinite = int(admitted.nonfinite + selection.nonfinite)
         return _Choice(batch, len(admitted.arrivals), nonfinite)
 
-    def _draw(self, arrivals: Arrivals, t: int, times: list[float]) -> "_Choice":
+    def _draw(self, arrivals: Samples, t: int, times: list[float]) -> "_Choice":
         """Draw a batch at random, which is neither filtering nor scoring."""
         times += [times[-1]] * 2
         batch = random_batch(arrivals, self.batch_size, self.seed, t)
@@ -115,7 +113,7 @@ class InlineExecutor:
             self.stream.inputs(batch.arrivals), batch.arrivals.labels, batch.weights, t
         )
 
-    def _to_train(self, chosen: Batch, arrivals: Arrivals, t: int) -> Batch:
+    def _to_train(self, chosen: Batch, arrivals: Samples, t: int) -> Batch:
         """Return the batch to train now and keep the one for later."""
         if self.delay == 0:
             return chosen

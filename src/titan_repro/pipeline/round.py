@@ -9,10 +9,10 @@ from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Batch, Candidates, Needs
+from titan_repro.selection.base import Batch, Needs, Scores
 from titan_repro.selection.selector import Selector
 from titan_repro.selection.uniform import UniformSampling
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.training import Trainer
 
 
@@ -101,7 +101,7 @@ def samples_touched(selector: Selector, arrived: int, candidates: int, size: int
     }
 
 
-def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
+def first_batch(arrivals: Samples, size: int, seed: int) -> Batch:
     """Draw the batch that round 0 of a delayed run trains: uniform, without replacement."""
     device = arrivals.labels.device
     order = torch.randperm(len(arrivals), generator=generator(seed, "first batch"))
@@ -110,9 +110,9 @@ def first_batch(arrivals: Arrivals, size: int, seed: int) -> Batch:
     return Batch(arrivals.take(positions), weights, weights * (size / len(arrivals)))
 
 
-def random_batch(arrivals: Arrivals, size: int, seed: int, t: int) -> Batch:
+def random_batch(arrivals: Samples, size: int, seed: int, t: int) -> Batch:
     """Draw the batch of a round that leaves no time to select: the one that `rs` would draw."""
-    known = Candidates(arrivals.labels.cpu(), stream_counts=torch.zeros(0))
+    known = Scores(arrivals.labels.cpu(), stream_counts=torch.zeros(0))
     drawn = UniformSampling().select(known, size, generator(seed, "selection", t))
     return drawn.batch(arrivals)
 

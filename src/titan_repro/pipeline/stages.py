@@ -27,9 +27,9 @@ from titan_repro.pipeline.network_copy import NetworkCopy
 from titan_repro.pipeline.shared import HOST
 from titan_repro.pipeline.tray import Layout, Tray
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Admitted, Candidates
+from titan_repro.selection.base import Candidates, Scores
 from titan_repro.selection.selector import Selector
-from titan_repro.streams.base import Arrivals, Stream
+from titan_repro.streams.base import Samples, Stream
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class DrawnRound:
         self._stream = stream
         self._device = device
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return a round's samples, as the stream does."""
         return self.arrivals if t == self.t else self._stream.round(t).to(self._device)
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return inputs, as the stream does."""
         if arrivals is self.arrivals and self._inputs is not None:
             return self._inputs
@@ -172,7 +172,7 @@ class SelectionStage:
         self._trainer.send("chosen", kit.batches.put(**chosen.tensors()), *facts)
         self._filtering.send("chosen", t)
 
-    def _score(self, admitted: Admitted, t: int) -> tuple[Admitted, Candidates]:
+    def _score(self, admitted: Candidates, t: int) -> tuple[Candidates, Scores]:
         """Score the candidates, or as many of them as there is time for."""
         kit, network = self.equipment, self._network.refresh()
         if not kit.until_trained:
@@ -193,7 +193,7 @@ def _network(equipment: Equipment, needed: bool, blocks: int | None = None) -> N
     return NetworkCopy(equipment.network, equipment.device if needed else HOST, blocks)
 
 
-def _candidates(admitted: Admitted) -> dict[str, Tensor]:
+def _candidates(admitted: Candidates) -> dict[str, Tensor]:
     """Return the tensors of a candidate set, those of its samples and those about the round."""
     tensors = {
         **vars(admitted.arrivals),
@@ -203,12 +203,12 @@ def _candidates(admitted: Admitted) -> dict[str, Tensor]:
     return tensors if admitted.inputs is None else {**tensors, "inputs": admitted.inputs}
 
 
-def _admitted(tensors: dict[str, Tensor], passed: int) -> Admitted:
+def _admitted(tensors: dict[str, Tensor], passed: int) -> Candidates:
     """Return the candidate set that has these tensors."""
-    arrivals = Arrivals(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
+    arrivals = Samples(*(tensors.pop(name) for name in ("indices", "labels", "noisy")))
     nonfinite = int(tensors.pop("nonfinite"))
     inputs = tensors.pop("inputs", None)
-    return Admitted(arrivals, tensors.pop("stream_counts"), inputs, nonfinite, passed)
+    return Candidates(arrivals, tensors.pop("stream_counts"), inputs, nonfinite, passed)
 
 
 Stage = FilterStage | SelectionStage

@@ -1,4 +1,9 @@
-"""The contract between candidates, scores and policies: tensors, never files or configuration."""
+"""What passes through a selector in a round, and the contract of policies: tensors, never files.
+
+    Samples --admit--> Candidates --score--> Scores --select--> Selection, Batch
+
+`Samples` (streams.base) are those of a round. Policies see `Scores` and return a `Selection`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +14,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 
 
 class Needs(Enum):
@@ -40,7 +45,7 @@ class GradientMoments:
 
 
 @dataclass(frozen=True)
-class Admitted:
+class Candidates:
     """The candidate set S of a round and the class counts of the stream that it came from.
 
     stream_counts: (C,) int64.
@@ -50,7 +55,7 @@ class Admitted:
     passed: the blocks that inputs have been through, 0 for inputs as they came.
     """
 
-    arrivals: Arrivals
+    arrivals: Samples
     stream_counts: Tensor
     inputs: Tensor | None
     nonfinite: int = 0
@@ -58,8 +63,8 @@ class Admitted:
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """The candidate set S of one round with what the policy needs of it.
+class Scores:
+    """What a policy knows of the candidate set S of one round; all of it on the host.
 
     labels: (N,) int64.
     stream_counts: (C,) int64 or float, arrivals of each class in this round's stream.
@@ -84,7 +89,7 @@ class Candidates:
 class Batch:
     """Samples to train on, with what the record says of them. All (B,)."""
 
-    arrivals: Arrivals
+    arrivals: Samples
     weights: Tensor
     probabilities: Tensor
 
@@ -97,7 +102,7 @@ class Batch:
         """Return the batch that has these `tensors`, on `device` or where they are."""
         there = {name: tensor.to(device) for name, tensor in tensors.items()}
         weights, probabilities = there.pop("weights"), there.pop("probabilities")
-        return cls(Arrivals(**there), weights, probabilities)
+        return cls(Samples(**there), weights, probabilities)
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Selection:
     probabilities: Tensor
     nonfinite: int = 0
 
-    def batch(self, samples: Arrivals) -> Batch:
+    def batch(self, samples: Samples) -> Batch:
         """Return these picks of the candidates' samples, where those are."""
         device = samples.labels.device
         return Batch(
@@ -133,14 +138,12 @@ class Policy(Protocol):
     Whatever device the network is on, tensors are on the CPU when they come here. A class with an
     attribute and three methods is a policy; a YAML file in conf/selector names it.
 
-    needs: what must be known of each candidate. The rest of `Candidates` is None.
+    needs: what must be known of each candidate. The rest of `Scores` is None.
     """
 
     needs: Needs
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose `batch_size` of the candidates.
 
         generator: this round's own. All random numbers come from it, so that a run can be repeated
@@ -169,7 +172,7 @@ def check_choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigurationError(f"{key}: found {value!r}; allowed: {', '.join(allowed)}")
 
 
-def check_batch(candidates: Candidates, batch_size: int) -> None:
+def check_batch(candidates: Scores, batch_size: int) -> None:
     """Raise ConfigurationError unless 1 <= batch size <= number of candidates."""
     if not 1 <= batch_size <= len(candidates):
         raise ConfigurationError(

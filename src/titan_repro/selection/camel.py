@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titan_repro.selection.base import Candidates, Needs, Selection, check_batch, required
+from titan_repro.selection.base import Needs, Scores, Selection, check_batch, required
 from titan_repro.selection.sampling import ranking_probabilities, shuffled
 
 SAME = 1e-13
@@ -60,9 +60,7 @@ class Camel:
 
     needs = Needs.INPUTS
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose greedily; weights are cluster sizes divided by their mean."""
         check_batch(candidates, batch_size)
         points = required(candidates.inputs, "inputs").flatten(1).double()  # (N, D)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
+from titan_repro.selection.base import Scores, Selection, check_batch, check_choice
 from titan_repro.selection.gradients import Gradient, needs_of, norms_and_class_means
 from titan_repro.selection.sampling import (
     Sampling,
@@ -86,9 +86,7 @@ class ClassifiedImportanceSampling:
         self._average: np.ndarray | None = None  # (C,) squared spread; NaN: never measured
 
     @np.errstate(invalid="ignore", over="ignore")  # a gradient may be infinite or NaN
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Draw `batch_size` candidates; with `ema` also take this round into the average."""
         check_batch(candidates, batch_size)
         labels, classes = candidates.labels.numpy(), len(candidates.stream_counts)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titan_repro.selection.base import Candidates, Needs, Selection, check_batch, required
+from titan_repro.selection.base import Needs, Scores, Selection, check_batch, required
 from titan_repro.selection.sampling import select_highest
 
 
@@ -21,9 +21,7 @@ class EntropyRanking:
 
     needs = Needs.LOGITS
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Rank by entropy; of equal entropies the earlier candidate."""
         check_batch(candidates, batch_size)
         entropies = output_entropies(required(candidates.logits, "logits"))

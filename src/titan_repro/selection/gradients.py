@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titan_repro.selection.base import Candidates, GradientMoments, Needs, check_choice, required
+from titan_repro.selection.base import GradientMoments, Needs, Scores, check_choice, required
 
 Gradient = Literal["last_layer", "logits", "full"]
 
@@ -47,7 +47,7 @@ def logit_gradients(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.from_numpy(d)
 
 
-def gradient_norms(candidates: Candidates, gradient: str) -> np.ndarray:
+def gradient_norms(candidates: Scores, gradient: str) -> np.ndarray:
     """Return |g_i|, (N,) float64; NaN or infinite where a gradient is."""
     if gradient == "full":
         return _moments(candidates).norms.double().numpy()
@@ -61,7 +61,7 @@ def gradient_norms(candidates: Candidates, gradient: str) -> np.ndarray:
     return found
 
 
-def gradient_products(candidates: Candidates, gradient: str) -> np.ndarray:
+def gradient_products(candidates: Scores, gradient: str) -> np.ndarray:
     """Return <g_i, g_j> for `gradient` last_layer or logits, (N, N) float64.
 
     Not finite in the rows and columns of candidates without a finite gradient.
@@ -74,7 +74,7 @@ def gradient_products(candidates: Candidates, gradient: str) -> np.ndarray:
     return products
 
 
-def norms_and_class_means(candidates: Candidates, gradient: str) -> tuple[np.ndarray, np.ndarray]:
+def norms_and_class_means(candidates: Scores, gradient: str) -> tuple[np.ndarray, np.ndarray]:
     """Return |g_i|, (N,), and |mean of g over the candidates of each class|, (C,), both float64.
 
     Norms are NaN or infinite where a gradient is; such gradients are left out of the means, and
@@ -96,7 +96,7 @@ def norms_and_class_means(candidates: Candidates, gradient: str) -> tuple[np.nda
     return norms, np.sqrt(squares) / counts
 
 
-def _moments(candidates: Candidates) -> GradientMoments:
+def _moments(candidates: Scores) -> GradientMoments:
     """Return the moments of full gradients; ValueError if they are missing."""
     if candidates.moments is None:
         raise ValueError("gradient=full needs the candidates' moments, which are missing")

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from titan_repro.selection.base import Candidates, Selection, check_batch, check_choice
+from titan_repro.selection.base import Scores, Selection, check_batch, check_choice
 from titan_repro.selection.gradients import Gradient, gradient_norms, needs_of
 from titan_repro.selection.sampling import (
     Sampling,
@@ -45,9 +45,7 @@ class ImportanceSampling:
         self.sampling = sampling
 
     @np.errstate(invalid="ignore", over="ignore")  # a gradient may be infinite or NaN
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Draw `batch_size` candidates; unbiased weights estimate their mean gradient."""
         check_batch(candidates, batch_size)
         norms, labels = gradient_norms(candidates, self.gradient), candidates.labels.numpy()

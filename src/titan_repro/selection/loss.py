@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from titan_repro.selection.base import (
-    Candidates,
     Needs,
+    Scores,
     Selection,
     check_batch,
     check_choice,
@@ -36,9 +36,7 @@ class LossRanking:
         check_choice("prefer", prefer, ("low", "high"))
         self.prefer = prefer
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Rank by loss; of equal losses the earlier candidate."""
         check_batch(candidates, batch_size)
         losses = cross_entropies(required(candidates.logits, "logits"), candidates.labels)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from titan_repro.selection.base import Candidates, Selection, check_batch
+from titan_repro.selection.base import Scores, Selection, check_batch
 from titan_repro.selection.gradients import gradient_products, needs_of
 from titan_repro.selection.sampling import select_highest
 
@@ -49,9 +49,7 @@ class OnlineCoresetSelection:
         self.needs = needs_of(gradient, ("last_layer", "logits"))
         self.gradient = gradient
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Rank by score; of equal scores the earlier candidate."""
         check_batch(candidates, batch_size)
         scores = coreset_scores(torch.from_numpy(gradient_products(candidates, self.gradient)))

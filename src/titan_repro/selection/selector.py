@@ -14,10 +14,10 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.inference.rows import take_rows
 from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
-from titan_repro.selection.base import Admitted, Batch, Candidates, Needs, Policy, Selection
+from titan_repro.selection.base import Batch, Candidates, Needs, Policy, Scores, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
-from titan_repro.streams.base import Arrivals, Stream
+from titan_repro.streams.base import Samples, Stream
 
 
 class Selector:
@@ -85,10 +85,10 @@ class Selector:
         self,
         network: BlockNetwork,
         stream: Stream,
-        arrivals: Arrivals,
+        arrivals: Samples,
         draws: torch.Generator,
         keep: int | None = None,
-    ) -> Admitted:
+    ) -> Candidates:
         """Filter a round's arrivals to the candidate set; without a filter all are candidates.
 
         keep: how many of the samples that the filter gives; None: all of them.
@@ -96,7 +96,7 @@ class Selector:
         labels = arrivals.labels.cpu()
         counts = labels.new_zeros(self.classes).scatter_add(0, labels, torch.ones_like(labels))
         if self.filter is None:
-            return Admitted(
+            return Candidates(
                 arrivals, counts, stream.inputs(arrivals) if self.reads_inputs else None
             )
         inputs = stream.inputs(arrivals)
@@ -107,12 +107,12 @@ class Selector:
         kept = positions[:keep].to(inputs.device)
         passed = self.blocks_passed
         rows = inputs if maps is None or passed == 0 else maps
-        return Admitted(arrivals.take(kept), counts, take_rows(rows, kept), nonfinite, passed)
+        return Candidates(arrivals.take(kept), counts, take_rows(rows, kept), nonfinite, passed)
 
     @torch.no_grad()
     def score(
-        self, network: BlockNetwork, admitted: Admitted, *, same_weights: bool = False
-    ) -> Candidates:
+        self, network: BlockNetwork, admitted: Candidates, *, same_weights: bool = False
+    ) -> Scores:
         """Run the network once over the candidates for what the policy needs of them.
 
         same_weights: the network's are those of the last call, which saves folding them again.
@@ -120,24 +120,24 @@ class Selector:
         labels, counts = admitted.arrivals.labels.cpu(), admitted.stream_counts.cpu()
         needs, inputs = self.policy.needs, admitted.inputs
         if needs is Needs.NOTHING or inputs is None:
-            return Candidates(labels, counts)
+            return Scores(labels, counts)
         if needs is Needs.INPUTS:
-            return Candidates(labels, counts, inputs=inputs.cpu())
+            return Scores(labels, counts, inputs=inputs.cpu())
         if needs is Needs.FULL_GRADIENTS:
             with scoring_mode(network, self.scoring_norm):
                 moments = full_gradient_moments(
                     network, inputs, admitted.arrivals.labels, self.classes
                 )
-            return Candidates(labels, counts, moments=moments.cpu())
+            return Scores(labels, counts, moments=moments.cpu())
         scoring = self._scoring_network(network)
         if not same_weights:
             scoring.refresh()
         logits, embeddings = scoring.outputs(inputs, admitted.passed)
-        return Candidates(labels, counts, logits=logits.cpu(), embeddings=embeddings.cpu())
+        return Scores(labels, counts, logits=logits.cpu(), embeddings=embeddings.cpu())
 
     @torch.no_grad()
     def select(
-        self, admitted: Admitted, candidates: Candidates, size: int, draws: torch.Generator
+        self, admitted: Candidates, candidates: Scores, size: int, draws: torch.Generator
     ) -> tuple[Batch, Selection]:
         """Let the policy choose; return the batch and what the policy says of it."""
         selection = self.policy.select(candidates, size, draws)

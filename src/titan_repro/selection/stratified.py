@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from titan_repro.selection.base import Candidates, Needs, Selection, check_batch
+from titan_repro.selection.base import Needs, Scores, Selection, check_batch
 from titan_repro.selection.sampling import shuffled
 
 
@@ -23,9 +23,7 @@ class StratifiedSampling:
 
     needs = Needs.NOTHING
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose `batch_size` candidates, of class y the floor or ceiling of B n_y / N."""
         check_batch(candidates, batch_size)
         labels, size = candidates.labels, len(candidates)

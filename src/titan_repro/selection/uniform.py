@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from titan_repro.selection.base import Candidates, Needs, Selection, check_batch
+from titan_repro.selection.base import Needs, Scores, Selection, check_batch
 from titan_repro.selection.sampling import shuffled
 
 
@@ -14,9 +14,7 @@ class UniformSampling:
 
     needs = Needs.NOTHING
 
-    def select(
-        self, candidates: Candidates, batch_size: int, generator: torch.Generator
-    ) -> Selection:
+    def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose `batch_size` candidates uniformly; the batch gradient is unbiased."""
         check_batch(candidates, batch_size)
         weights = torch.ones(batch_size)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class Samples:
     """The labelled samples of one round, or some of them, in arrival order.
 
     indices: (n,) int64, positions in the task's training split.
@@ -23,13 +23,13 @@ class Arrivals:
     def __len__(self) -> int:
         return self.indices.shape[0]
 
-    def take(self, positions: Tensor) -> "Arrivals":
+    def take(self, positions: Tensor) -> "Samples":
         """Return the samples at `positions` (m,) of this round, in that order."""
-        return Arrivals(self.indices[positions], self.labels[positions], self.noisy[positions])
+        return Samples(self.indices[positions], self.labels[positions], self.noisy[positions])
 
-    def to(self, device: torch.device) -> "Arrivals":
+    def to(self, device: torch.device) -> "Samples":
         """Return the same samples with all tensors on `device`."""
-        return Arrivals(self.indices.to(device), self.labels.to(device), self.noisy.to(device))
+        return Samples(self.indices.to(device), self.labels.to(device), self.noisy.to(device))
 
 
 class Stream(Protocol):
@@ -38,11 +38,11 @@ class Stream(Protocol):
     velocity: int
     """Samples that arrive in a round (paper section 4.1: 100)."""
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return round t's `velocity` samples."""
         ...
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return the normalised, possibly disturbed inputs (n, *input_shape), float32.
 
         The same sample has the same inputs at every visit: noise belongs to the sample.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.seeds import generator
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.streams.checks import check_velocity, move, positions_on_device
 from titan_repro.tasks.base import Task
 
@@ -33,13 +33,13 @@ class CleanStream:
         self._positions = positions_on_device(task, subset)
         self._memo: tuple[int, Tensor] | None = None
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return round t's `velocity` samples."""
         indices = self._sequence(t * self.velocity, (t + 1) * self.velocity)  # (v,)
         labels = self.task.train.labels.index_select(0, indices)
-        return Arrivals(indices, labels, torch.zeros_like(labels, dtype=torch.bool))
+        return Samples(indices, labels, torch.zeros_like(labels, dtype=torch.bool))
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return the normalised inputs (n, *input_shape), float32."""
         return self.task.normalise(self.task.train.inputs.index_select(0, arrivals.indices))
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import generator
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.streams.checks import check_velocity, move, positions_on_device, require
 from titan_repro.streams.schedules import MixSchedule, long_tail, piecewise_linear, rotating_window
 from titan_repro.tasks.base import Task
@@ -51,7 +51,7 @@ class MixtureStream:
                 f"task {task.name}: a class mix of the stream has only classes without samples"
             )
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return round t's `velocity` samples."""
         draws = generator(self.seed, "order", t)
         mix = self.schedule.at(t) * self._present  # (C,)
@@ -62,9 +62,9 @@ class MixtureStream:
             indices[slots] = _reshuffled(self._members[label], len(slots), draws)
         indices = move(indices, self.task.train.labels.device)
         labels = self.task.train.labels.index_select(0, indices)
-        return Arrivals(indices, labels, torch.zeros_like(labels, dtype=torch.bool))
+        return Samples(indices, labels, torch.zeros_like(labels, dtype=torch.bool))
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return the normalised inputs (n, *input_shape), float32."""
         return self.task.normalise(self.task.train.inputs.index_select(0, arrivals.indices))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.seeds import generator
-from titan_repro.streams.base import Arrivals
+from titan_repro.streams.base import Samples
 from titan_repro.streams.checks import check_fraction, is_finite, move, require
 from titan_repro.streams.clean import CleanStream
 from titan_repro.streams.normals import SampleNormals
@@ -53,12 +53,12 @@ class FeatureNoise:
         elements = math.prod(task.input_shape)
         self._normals = SampleNormals(seed, "feature noise", elements, device)
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return round t's `velocity` samples."""
         arrivals = self._clean.round(t)
         return replace(arrivals, noisy=self._noisy.index_select(0, arrivals.indices))
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return the normalised inputs (n, *input_shape), float32, disturbed where noisy."""
         inputs = self._clean.inputs(arrivals)
         rows = _rows(inputs)
@@ -68,13 +68,13 @@ class FeatureNoise:
             self._disturb_masked(rows, arrivals)
         return inputs
 
-    def _disturb_noisy_rows(self, rows: Tensor, arrivals: Arrivals) -> None:
+    def _disturb_noisy_rows(self, rows: Tensor, arrivals: Samples) -> None:
         """Add noise in place to rows (n, elements), computed for the noisy ones alone."""
         noisy = arrivals.noisy.nonzero().squeeze(1)
         noise = self._normals.of(arrivals.indices[noisy])
         rows.index_add_(0, noisy, noise.mul_(self.sigma))
 
-    def _disturb_masked(self, rows: Tensor, arrivals: Arrivals) -> None:
+    def _disturb_masked(self, rows: Tensor, arrivals: Samples) -> None:
         """Do the same computing noise for every row: finding the noisy ones would stall a GPU."""
         noise = self._normals.of(arrivals.indices).mul_(self.sigma)
         rows.add_(noise.mul_(arrivals.noisy.unsqueeze(1)))
@@ -116,14 +116,14 @@ class LabelNoise:
         self._noisy = move(noisy, labels.device)
         self._labels = (labels + move(steps * noisy, labels.device)) % classes
 
-    def round(self, t: int) -> Arrivals:
+    def round(self, t: int) -> Samples:
         """Return round t's `velocity` samples, labelled as the stream has it."""
         indices = self._clean.round(t).indices
-        return Arrivals(
+        return Samples(
             indices, self._labels.index_select(0, indices), self._noisy.index_select(0, indices)
         )
 
-    def inputs(self, arrivals: Arrivals) -> Tensor:
+    def inputs(self, arrivals: Samples) -> Tensor:
         """Return the normalised inputs (n, *input_shape), float32."""
         return self._clean.inputs(arrivals)
 
