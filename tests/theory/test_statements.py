@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from titan_repro.figures.theory import theory_words
 from titan_repro.theory import decomposition, equation2, lemma1, lemma2, rep_div, theorem1, theorem2
 from titan_repro.theory.statement import EXACT, NEAR, agrees, made_up_gradients, relative
 from titan_repro.theory.table import check_all
@@ -119,3 +120,13 @@ def test_rep_plus_div_ranks_no_samples():
     scores = rep_div.rep_plus_div(features, features.mean(axis=0), 7.0)
     assert np.ptp(scores) < 1e-12
     assert relative(float(scores[0]), 7.0 - float((features.mean(axis=0) ** 2).sum())) < 1e-12
+
+
+def test_the_report_says_of_every_statement_what_came_of_it(table):
+    paragraphs = theory_words().split("\n\n")
+    assert [words.splitlines()[0] for words in paragraphs] == [
+        f"{row.name}: {row.outcome}" for row in table.values()
+    ]
+    for words, row in zip(paragraphs, table.values(), strict=True):
+        assert ("  condition: " in words) == bool(row.condition)
+        assert ("  otherwise: " in words) == bool(row.counterexample)

@@ -134,7 +134,7 @@ def _run(config: "DictConfig", job: "SweepJob | None") -> None:
     from titan_repro.runs.run import InterruptedRun, run
 
     if is_measurement(config):
-        _measure(config)
+        _check_statements() if config.experiment.measurement == "theory" else _measure(config)
         return
     try:
         outcome = run(config, sys.argv, _callbacks(config, job))
@@ -150,6 +150,13 @@ def _run(config: "DictConfig", job: "SweepJob | None") -> None:
             f"  made with device={outcome.summary['device']}; titan-report replay "
             f"{config.paths.runs} device={device} gives its clock there"
         )
+
+
+def _check_statements() -> None:
+    """Check the paper's statements, which needs neither data nor a run folder."""
+    from titan_repro.figures.theory import theory_words
+
+    say(theory_words())
 
 
 def _measure(config: "DictConfig") -> None:

@@ -31,7 +31,7 @@ from titan_repro.tasks.base import Source, Task, locate
 COSTS = "costs.json"
 
 RULES = (
-    one_of("experiment.measurement", "costs"),
+    one_of("experiment.measurement", "costs", "theory"),
     whole("experiment.rounds", 2),
     real("experiment.latency_seconds", 0, 600),
     whole("experiment.memory_rounds", 1),
