@@ -22,6 +22,9 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.figures.pictures import check_format, save
 from titan_repro.figures.table import Table
 
+OURS = ("gain",)
+"""Figures that the paper does not have."""
+
 ReplayOn = Callable[[str], Replay]
 """Replays runs on the device that an override such as "device=jetson_nano" names."""
 
@@ -45,11 +48,11 @@ class Figure(Protocol):
 
 
 def names() -> list[str]:
-    """Return the names of all figures and tables: fig and a number, or table and a number."""
+    """Return the names of all figures and tables: the paper's have a number, OURS have none."""
     modules = (module.name for module in pkgutil.iter_modules(titan_repro.figures.__path__))
     known = [name for name in modules if name.rstrip("0123456789") in ("fig", "table")]
     numbered = [name for name in known if name[-1].isdigit()]
-    return sorted(numbered, key=lambda name: (len(name), name))
+    return [*sorted(numbered, key=lambda name: (len(name), name)), *OURS]
 
 
 def find(name: str) -> Figure:

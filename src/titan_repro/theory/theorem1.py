@@ -108,6 +108,6 @@ def check() -> list[Statement]:
             agrees(softmax, condition=condition),
             softmax,
             condition,
-            "as above; and the last two lines of the proof have the opposite sign of its first three",
+            "as above; and the last lines of the proof have the opposite sign of its first",
         ),
     ]

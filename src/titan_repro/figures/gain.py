@@ -1,0 +1,145 @@
+"""What each selector gains over random selection, and over a class-stratified random batch.
+
+A panel a setting: a dot a seed, and the mean with its 95 % interval. A stratified batch costs
+nothing, so what lies left of it is no merit of a selection that scores samples.
+"""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.paired import Gain, gains
+from titan_repro.analysis.replay import Replay
+from titan_repro.analysis.statistics import Interval
+from titan_repro.figures.style import colour, pyplot
+from titan_repro.figures.table import Table
+from titan_repro.figures.titles import setting_title
+
+EXPERIMENTS = ("campaign_movement", "campaign_images")
+
+NOTES = (
+    "Gain: final accuracy on the whole test set less that of the run of rs (or stratified) with "
+    "the same seed, in points: mean over seeds and 95 % interval by the t distribution (none of "
+    "one seed). p: exact sign flip, two-sided, adjusted by Holm for the selectors of a setting; 5 "
+    "seeds cannot pass 0.05 and 6 can.",
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The settings that have runs of rs, and how many were left out for having none."""
+
+    settings: Sequence[pd.DataFrame]
+    without_rs: int
+
+
+def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
+    """Read all runs below `source`. Raises RunFolderError if there are none."""
+    return of_runs(load_runs(source))
+
+
+def of_runs(runs: Runs) -> Data:
+    """Part the runs into settings."""
+    groups = [group for _, group in runs.summaries.groupby("setting", sort=False)]
+    paired = [group for group in groups if (group["label"] == "rs").any()]
+    return Data(paired, len(groups) - len(paired))
+
+
+def tables(data: Data) -> list[Table]:
+    """Return a table a setting."""
+    left_out = (f"{data.without_rs} settings without runs of rs are left out.",)
+    notes = (*NOTES, *(left_out if data.without_rs else ()))
+    return [_table(group, notes) for group in data.settings]
+
+
+def _table(group: pd.DataFrame, notes: Sequence[str]) -> Table:
+    over_stratified = {gain.label: gain for gain in gains(group, "stratified")}
+    rows = []
+    for gain in gains(group, "rs"):
+        control = over_stratified.get(gain.label)
+        rows.append(
+            [
+                gain.label,
+                str(gain.interval.number),
+                *_cells(gain),
+                *(("", "") if control is None else _cells(control)),
+            ]
+        )
+    header = ("selector", "seeds", "over rs, points", "p", "over stratified, points", "p")
+    return Table(setting_title(group), header, rows, notes)
+
+
+def _cells(gain: Gain) -> tuple[str, str]:
+    if gain.interval.number == 0:
+        return "no pair", ""
+    return told(gain.interval), "" if isnan(gain.p) else f"{gain.p:.3f}"
+
+
+def told(interval: Interval) -> str:
+    """Write an estimate and its interval, with signs; alone where one seed has no interval."""
+    if np.isinf(interval.low):
+        return f"{interval.estimate:+.2f}"
+    return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+
+
+def panels(data: Data) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with an axes a setting, two a row."""
+    number = max(1, len(data.settings))
+    columns = min(number, 2)
+    rows = ceil(number / columns)
+    figure, grid = pyplot().subplots(
+        rows, columns, figsize=(5.6 * columns, 3.4 * rows), squeeze=False
+    )
+    for axes in grid.flat[number:]:
+        axes.remove()
+    return figure, list(grid.flat[:number])
+
+
+def draw(data: Data, axes: Sequence[Any]) -> None:
+    """Draw a setting on each of the axes."""
+    for panel, group in zip(axes, data.settings, strict=False):
+        _panel(panel, [gain for gain in gains(group, "rs") if gain.interval.number])
+        panel.set_title(textwrap.fill(setting_title(group), 70), fontsize="small")
+
+
+def _panel(axes: Any, found: Sequence[Gain]) -> None:
+    """Draw a row a selector, the best on top."""
+    ranked = sorted(found, key=lambda gain: gain.interval.estimate)
+    axes.axvline(0, color="#4d4d4d", linewidth=1)
+    for place, gain in enumerate(ranked):
+        hue, interval = colour(gain.selector), gain.interval
+        axes.plot(gain.deltas, [place] * len(gain.deltas), "o", color=hue, alpha=0.45, markersize=4)
+        if np.isfinite(interval.low):
+            axes.plot([interval.low, interval.high], [place, place], color=hue, linewidth=2)
+        axes.plot([interval.estimate], [place], "D", color=hue, markersize=6)
+    axes.set_yticks(range(len(ranked)))
+    axes.set_yticklabels([f"{gain.label} ({gain.interval.number})" for gain in ranked])
+    for tick, gain in zip(axes.get_yticklabels(), ranked, strict=True):
+        tick.set_fontweight("bold" if gain.selector in ("stratified", "titan") else "normal")
+    axes.set_xlabel("points of accuracy over rs of the same seed")
+    _leave_out_collapses(axes, ranked)
+
+
+def _leave_out_collapses(axes: Any, ranked: Sequence[Gain]) -> None:
+    """Leave selectors that lose over 10 points outside the axes, and write their gain there."""
+    means = np.array([gain.interval.estimate for gain in ranked])
+    good = means[means > -10]
+    if len(good) == 0 or len(good) == len(means):
+        return
+    spread = [gain.deltas for gain in ranked if gain.interval.estimate > -10]
+    ends = [end for gain in ranked for end in (gain.interval.low, gain.interval.high)]
+    kept = [end for end in ends if np.isfinite(end) and end > -15]
+    low, high = min(0.0, *np.concatenate(spread), *kept), max(0.0, *np.concatenate(spread), *kept)
+    margin = 0.06 * (high - low)
+    axes.set_xlim(low - 3 * margin, high + margin)
+    for place, gain in enumerate(ranked):
+        if gain.interval.estimate <= -10:
+            words = f"{gain.interval.estimate:+.0f}"
+            axes.text(low - 2.5 * margin, place, f"◂ {words}", va="center", fontsize="small")
