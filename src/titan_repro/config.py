@@ -44,6 +44,7 @@ class PathsConfig:
 
     data: str = field(default_factory=_default_data)
     runs: str = "runs"
+    export: str | None = None
     cache: str | None = field(default_factory=_default_cache)
 
 

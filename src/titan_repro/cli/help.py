@@ -32,6 +32,7 @@ KEYS = f"""\
 == Keys that you are likely to change: KEY=VALUE ==
   paths.data            folder with the data sets (default: TITAN_DATA, else data/)
   paths.runs            folder for run folders (default: runs/)
+  paths.export          folder of titan-report export: runs whose result it has are not run again
   seed                  whole number; runs with one seed see the same data in the same order
   rounds                rounds of training (default: the budget's)
   batch_size            samples trained on in a round (10)

@@ -59,8 +59,8 @@ def plan_job(overrides: Sequence[str], config: DictConfig) -> PlannedJob:
     title = " ".join((*names, config.selector.name, f"seed {config.seed}"))
     try:
         validate(config)
-        folder = find_run(config)
-        left = _rounds_left(folder, config.rounds)
+        folder, elsewhere = find_run(config)
+        left = 0 if elsewhere else _rounds_left(folder, config.rounds)
     except (UserError, OmegaConfBaseException):  # the job itself says why
         return PlannedJob(tuple(overrides), title)
     time = seconds_per_round(config)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,32 @@ def read_export(folder: Path) -> list[RecordedRun]:
         raise _damaged(folder, ", ".join(wrong))
     parts = {name: _Rows(_read(folder / name)[0]) for name in PARTS}
     return [ExportedRun(folder, row, parts) for row in runs.to_pylist()]
+
+
+def exported_result(folder: Path, run_id: str, rounds: int) -> dict[str, Any] | None:
+    """Return the summary of a run whose result after so many rounds an export has, else None.
+
+    A folder that is not there has none. Raises RunFolderError for one that is no export or damaged.
+    """
+    if not folder.is_dir():
+        return None
+    if not is_export(folder):
+        raise RunFolderError(f"{folder}: no export; allowed: what titan-report export wrote")
+    path = folder / RUNS
+    for row in _exported_rows(path, path.stat().st_mtime_ns):
+        if row["run_id"] == run_id:
+            summary = _summary(row)
+            measured = any(m["rounds"] == rounds for m in summary["milestones"])
+            diverged = summary["status"] == "diverged" and summary["rounds_done"] <= rounds
+            return summary if measured or diverged else None
+    return None
+
+
+@lru_cache(maxsize=1)
+def _exported_rows(path: Path, _written: int) -> list[dict[str, Any]]:
+    """Return the rows of runs.parquet; a sweep asks for them once a job."""
+    rows: list[dict[str, Any]] = _read(path)[0].to_pylist()
+    return rows
 
 
 @dataclass(frozen=True)

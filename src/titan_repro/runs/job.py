@@ -26,7 +26,7 @@ from titan_repro.runs.build import (
     load_task,
 )
 from titan_repro.runs.modelled_clock import modelled_board, modelled_record
-from titan_repro.runs.naming import run_facts, run_folder
+from titan_repro.runs.naming import result_elsewhere, run_facts, run_folder
 from titan_repro.tasks.base import Task, locate
 
 
@@ -34,7 +34,8 @@ from titan_repro.tasks.base import Task, locate
 class Job:
     """Everything that a run needs. No data are loaded yet, no process is started.
 
-    folder: of the run. facts: its identity. about: what its summary says of its configuration.
+    folder: of the run. elsewhere: its summary, if an export has the result that is asked for.
+    facts: its identity. about: what its summary says of its configuration.
     text: the configuration as config.yaml holds it.
     workers: starts and ends the processes beside this one; None comes of it without any.
     load: loads the data. executor: makes what runs the rounds, from workers and data.
@@ -42,6 +43,7 @@ class Job:
     """
 
     folder: RunFolder
+    elsewhere: Mapping[str, Any] | None
     facts: Mapping[str, Any]
     about: Mapping[str, Any]
     text: str
@@ -72,12 +74,14 @@ def build(config: DictConfig) -> Job:
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
     facts = run_facts(config, selector, source)
+    elsewhere = result_elsewhere(config, facts)
 
     def executor(workers: WorkerPool | None, task: Task) -> Executor:
         return build_executor(config, workers, network, selector, task)
 
     return Job(
         folder=run_folder(config, facts),
+        elsewhere=elsewhere,
         facts=facts,
         about=_about(config),
         text=OmegaConf.to_yaml(config, resolve=True),

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from titan_repro.config import identity
+from titan_repro.records.export import exported_result
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
 from titan_repro.runs.build import build_loader, build_selector
@@ -29,10 +30,21 @@ def run_folder(config: DictConfig, facts: dict[str, Any]) -> RunFolder:
     return RunFolder(Path(config.paths.runs, *names).expanduser())
 
 
-def find_run(config: DictConfig) -> RunFolder:
-    """Return the run folder of a valid configuration, whether it is there or not.
+def result_elsewhere(config: DictConfig, facts: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the run's summary if the export that `paths.export` names has its result, else None.
+
+    So a campaign goes on where its folders are not: what is in the export is not run again.
+    """
+    if config.paths.export is None:
+        return None
+    return exported_result(Path(config.paths.export).expanduser(), run_id(facts), config.rounds)
+
+
+def find_run(config: DictConfig) -> tuple[RunFolder, bool]:
+    """Return the run folder of a valid configuration, and whether its result is elsewhere.
 
     Raises ConfigurationError or DataError as `titan_repro.runs.run.run` would.
     """
     source = locate(build_loader(config), Path(config.paths.data).expanduser())
-    return run_folder(config, run_facts(config, build_selector(config), source))
+    facts = run_facts(config, build_selector(config), source)
+    return run_folder(config, facts), result_elsewhere(config, facts) is not None

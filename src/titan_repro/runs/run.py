@@ -67,6 +67,8 @@ def run(
     """
     job = build(config)  # all that can be refused is refused before data are loaded
     folder = job.folder
+    if job.elsewhere is not None:
+        return Outcome(Path(config.paths.export), job.elsewhere, already_there=True)
     if summary := folder.completed(job.rounds):
         return Outcome(folder.path, summary, already_there=True)
     with ExitStack() as open_now:
