@@ -11,12 +11,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from titan_repro.choices import Pooling
 from titan_repro.conf_path import conf_dir
 from titan_repro.errors import ConfigurationError
 from titan_repro.models.base import BlockNetwork
@@ -28,7 +29,7 @@ from titan_repro.selection.base import check_choice
 from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Samples
 
-POOLINGS = ("none", "average")
+POOLINGS = get_args(Pooling)
 
 
 @dataclass(frozen=True)

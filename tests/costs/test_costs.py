@@ -15,7 +15,7 @@ from titan_repro.costs import measure as costs
 from titan_repro.costs import record as costs_record
 from titan_repro.costs import rounds as side_by_side
 from titan_repro.costs.measure import is_measurement, measure_costs
-from titan_repro.costs.memory import PeakMemory, measure_in_fresh_process
+from titan_repro.costs.memory import PeakMemory, measure_here, measure_in_fresh_process
 from titan_repro.costs.modelled import (
     Counted,
     board_of,
@@ -66,8 +66,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def measured(configure, folder):
-    """One real measurement, made once."""
+def measured(configure, folder, monkeypatch):
+    """One real measurement, made once; its memory in this process, which saves three starts."""
+    monkeypatch.setattr(costs_record, "measure_in_fresh_process", measure_here)
     cores = os.sched_getaffinity(0)
     result = measure_costs(configure(*TINY, f"paths.runs={folder}"), ["titan-run", "a=b"])
     assert os.sched_getaffinity(0) == cores
@@ -100,6 +101,19 @@ def test_everything_is_measured_with_its_unit(measured, folder):
     assert len(memory["titan_pipelined"]["each_mb"]) == 3
     assert len(memory["rs"]["each_mb"]) == len(memory["titan_sequential"]["each_mb"]) == 1
     assert memory["titan_pipelined"]["together_mb"] > memory["rs"]["together_mb"] > 50
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_fresh_processes(configure):
+    ballast = bytearray(b"x") * 2**30  # of this process: no part of what is measured
+    memory = costs_record._measured_memory(configure(*TINY))
+    del ballast
+    alone, sequential, pipelined = (
+        memory[way] for way in ("rs", "titan_sequential", "titan_pipelined")
+    )
+    assert [len(way["each_mb"]) for way in (alone, sequential, pipelined)] == [1, 1, 3]
+    assert max(size for way in memory.values() for size in way["each_mb"].values()) < 1000
+    assert pipelined["together_mb"] > alone["together_mb"] > 50
 
 
 def test_what_has_been_measured_is_not_measured_again(measured, configure, folder, monkeypatch):
@@ -199,7 +213,8 @@ def test_a_fresh_process_that_fails_is_one_line(configure):
     config.model.network["_target_"] = "titan_repro.models.nowhere.net"
     with pytest.raises(PipelineError) as caught:
         measure_in_fresh_process(config, 1)
-    assert str(caught.value).startswith("measuring memory in a fresh process failed: model._target")
+    said = "measuring memory in a fresh process failed: model.network._target_"
+    assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
 

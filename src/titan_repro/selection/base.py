@@ -1,4 +1,9 @@
-"""The contract between candidates, scores and policies: tensors, never files or configuration."""
+"""What passes through a selector in a round, and the contract of policies: tensors, never files.
+
+    Samples --admit--> Candidates --score--> Scores --select--> Selection, Batch
+
+`Samples` (streams.base) are those of a round. Policies see `Scores` and return a `Selection`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +64,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Scores:
-    """The candidate set S of one round with what the policy needs of it.
+    """What a policy knows of the candidate set S of one round; all of it on the host.
 
     labels: (N,) int64.
     stream_counts: (C,) int64 or float, arrivals of each class in this round's stream.

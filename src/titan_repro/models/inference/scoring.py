@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from titan_repro.choices import ScoringNorm
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.inference.folding import FoldedNetwork
 
-SCORING_NORMS = ("running", "batch")
+SCORING_NORMS = get_args(ScoringNorm)
 
 
 class ScoringNetwork:
