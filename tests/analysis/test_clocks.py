@@ -1,6 +1,7 @@
 """Clocks for runs: from which number of which file a time is, and what has none."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from titan_repro.cli.report import replay_on
 from titan_repro.errors import ConfigurationError, RunFolderError
 
 FACTS = {"task": "cifar10", "model": "alexnet"}
+VELOCITY = {"config.stream.velocity": 100}
 TITAN = {"choices": {"delay": 1, "filter": {"budget": 30}, "blocks": 1}}
 
 
@@ -54,7 +56,8 @@ def test_the_round_of_each_selector(clock):
         ("rs", {"model": "mlp"}, "is of model alexnet, not mlp"),
         ("rs", {"task": "dsads"}, "is of task cifar10, not dsads"),
         ("rs", {"config.batch_size": 5}, "batch_size 10, not 5"),
-        ("cis", {"config.stream.source.velocity": 50}, "velocity 100, not 50"),
+        ("cis", {"config.stream.velocity": 50}, "velocity 100, not 50"),
+        ("cis", {**VELOCITY, "config.stream.source.velocity": 50}, "velocity 100, not 50"),
         ("titan", {"choices": {"filter": {"budget": 15}, "blocks": 1}}, "filter_budget 30, not 15"),
         ("titan", {"choices": {"filter": {"budget": 30}, "blocks": 2}}, "filter_blocks 1, not 2"),
     ],
@@ -66,6 +69,7 @@ def test_what_was_not_measured_has_no_time(clock, selector, more, why):
 
 def test_keys_that_a_run_does_not_have_are_not_compared(clock):
     assert ms(clock, "rs", **{"config.batch_size": float("nan")}) == 20
+    assert ms(clock, "rs", **VELOCITY, **{"config.stream.source.velocity": float("nan")}) == 20
 
 
 def test_curves_are_timed_and_the_rest_is_named(clock):
@@ -98,8 +102,8 @@ def test_a_runs_own_clock_names_its_processors():
 
 
 def chosen(wanted, folder, **facts):
-    group = runs_of(run("rs", 0, (0, 0.1, 0.0), **{**FACTS, **facts})).summaries
-    return choose_clock(wanted, folder, replay_on)(group)
+    runs = runs_of(run("rs", 0, (0, 0.1, 0.0), **{**FACTS, **facts}))
+    return choose_clock(wanted, folder, runs, replay_on)(runs.summaries)
 
 
 def test_by_default_the_only_measurement_of_the_task_and_model(tmp_path):
@@ -125,11 +129,24 @@ def test_a_file_or_a_board_by_name(tmp_path):
     assert "modelled on jetson_nano" in board.caption(None)
 
 
-def test_a_board_needs_run_folders(tmp_path):
-    runs = runs_of(run("rs", 0, (0, 0.1, 0.0), (50, 0.5, 7.0), folder="gone"))
-    board = BoardClock(replay_on("device=jetson_nano"), tmp_path)
-    own = timed(runs.summaries, runs.curves, board)
-    assert "replays the rounds of run folders" in own.untimed["rs"]
+def test_a_board_replays_what_is_recorded_of_each_run():
+    runs = runs_of(
+        run("rs", 0, (0, 0.1, 0.0), (50, 0.5, 7.0)),
+        run("titan", 0, (0, 0.1, 0.0), (20, 0.3, 7.0), (50, 0.5, 7.0)),
+    )
+    recorded = {"run0": 2.0, "run1": 3.0}  # seconds a round
+
+    class Replaying:
+        def run(self, seconds, row):
+            assert row["selector"] == {2.0: "rs", 3.0: "titan"}[seconds]
+            return SimpleNamespace(seconds=seconds * np.arange(51))
+
+        device = SimpleNamespace(name="a board")
+
+    own = timed(runs.summaries, runs.curves, BoardClock(Replaying(), recorded))
+    assert list(own.curves["seconds"]) == [0, 100, 0, 60, 150]
+    assert own.untimed == {}
+    assert own.caption.startswith("modelled on a board, ")
 
 
 @pytest.mark.parametrize("wanted", ["host", "nano", "none/costs.json"])

@@ -13,12 +13,12 @@ import pytest
 from titan_repro.analysis.clocks import choose_clock
 from titan_repro.analysis.export import export_runs
 from titan_repro.analysis.load import load_runs
-from titan_repro.cli.report import _count_rounds, _device, replay_on
+from titan_repro.cli.report import replay_on
 from titan_repro.errors import RunFolderError
+from titan_repro.figures import table1
 from titan_repro.figures.comparison import comparison_tables
-from titan_repro.figures.replay import replay_report
+from titan_repro.figures.replay import replay_tables
 from titan_repro.figures.table import render
-from titan_repro.figures.table1 import table1
 from titan_repro.records.collect import collect
 from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS, SUMMARY
 from titan_repro.records.folder import RunFolder
@@ -32,6 +32,11 @@ FILES = (RUNS, *PARTS, "README.md")
 def compared(runs):
     """Return what titan-report compare prints."""
     return render(comparison_tables(runs, choose_clock("measured", Path(), runs, replay_on)))
+
+
+def table1_of(runs):
+    """Return what titan-report table1 prints."""
+    return render(table1.tables((runs, choose_clock("measured", Path(), runs, replay_on))))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,7 @@ def runs(configure, kept, monkeypatch):
 
 
 class StopAfter:
-    """An observer that asks to stop after a number of rounds in all."""
+    """A callback that asks to stop after a number of rounds in all."""
 
     def __init__(self, rounds):
         self.rounds = rounds
@@ -85,11 +90,9 @@ def test_every_report_says_the_same_of_an_export(runs, tmp_path):
     assert (exported.runs, exported.kept, exported.left_out, exported.damaged) == (6, 0, (), ())
     folders, export = load_runs(runs), load_runs(tmp_path / "data")
     assert compared(export) == compared(folders)
-    assert table1(export) == table1(folders)
+    assert table1_of(export) == table1_of(folders)
     for device in ("device=host", "device=jetson_nano"):
-        there, here = (
-            replay_report(each, _device([device]), _count_rounds) for each in (export, folders)
-        )
+        there, here = (render(replay_tables(each, replay_on(device))) for each in (export, folders))
         assert there == here
     assert compared(load_runs(tmp_path / "data", 8)) == compared(load_runs(runs, 8))
 

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from titan_repro.analysis.load import Runs, load_runs
-from titan_repro.analysis.replay import Replay
+from titan_repro.analysis.replay import Replay, _idle
+from titan_repro.binding import plain
 from titan_repro.boards.clock import Replayed, modelled, pipelined_round
 from titan_repro.boards.cost_model import RoundCost, inline_cost, pipelined_cost
+from titan_repro.boards.idle import ALWAYS
 from titan_repro.boards.round_work import RoundCounter, RoundSize
 from titan_repro.cli.report import _count_rounds, _device, main, replay_on
 from titan_repro.figures.replay import _rows, replay_tables
@@ -207,6 +209,22 @@ def test_a_replay_has_the_clock_that_the_budget_went_by(configure, tmp_path):
     assert extra == pytest.approx(watts * longer, abs=1e-12)
     elsewhere = replay(tmp_path / "runs", ["device=jetson_nano_5w"])["titan"]
     assert elsewhere.seconds[-1] > replayed.seconds[-1]
+
+
+def test_what_a_configuration_holds_itself_is_read_as_what_is_bound_to_it(configure):
+    """Older runs hold filter.budget in the filter's node, and idle's keys in the trace's."""
+    tiny = ("task=digits", "model=small_cnn", *SLOW, "idle=square_wave", "filter.budget=adaptive")
+    config = plain(configure(*tiny))
+    wave = _idle(config)
+    assert wave.shares == (1.0, 0.2)
+    config["selector"]["filter"]["budget"] = config["filter"].pop("budget")
+    keys = ("period_seconds", "high", "low", "duty")
+    config["idle"]["trace"] |= {key: config["idle"].pop(key) for key in keys}
+    assert _idle(config) == wave
+    config["selector"]["filter"]["budget"] = 30
+    assert _idle(config) == ALWAYS
+    config["selector"]["filter"] = None
+    assert _idle(config) == ALWAYS
 
 
 def test_random_rounds_alone_can_be_replayed_and_tabled(configure, tmp_path):

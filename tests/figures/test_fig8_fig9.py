@@ -22,6 +22,7 @@ from titan_repro.figures.spreads import spread_cells
 from titan_repro.figures.table import render
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.recorded import FolderRun
+from titan_repro.records.storage import sha256_of
 from titan_repro.runs.run import run
 
 TINY = ("rounds=8", "evaluate_every=2", "evaluation_samples=100")
@@ -191,12 +192,14 @@ def adapt(folder: Path, seed: int, trace: str) -> None:
     shutil.copytree(one.pop("path"), target)
     one["choices"]["filter"]["budget"] = "adaptive"
     one["choices"]["idle"] = trace
-    (target / "summary.json").write_text(json.dumps({**one, "run_id": target.name}))
     config = yaml.safe_load((target / "config.yaml").read_text())
     (target / "config.yaml").write_text(yaml.safe_dump({**config, "idle": {"name": trace}}))
     rounds = pd.read_parquet(target / "rounds.parquet")
     rounds.loc[::2, "candidates"] += 20
     rounds.to_parquet(target / "rounds.parquet")
+    files = {name: sha256_of(target / name) for name in one["files"]}
+    changed = {**one, "run_id": target.name, "files": files}
+    (target / "summary.json").write_text(json.dumps(changed))
 
 
 def test_figure_9_marks_adaptive_budgets_at_their_mean(runs, axes, nano, tmp_path):

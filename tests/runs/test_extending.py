@@ -26,7 +26,7 @@ processes.set_forkserver_preload(["titan_repro.runs.run", "sklearn.datasets", "t
 
 
 class After:
-    """An observer that does something after a number of rounds in all."""
+    """A callback that does something after a number of rounds in all."""
 
     def __init__(self, rounds, action):
         self.rounds = rounds
@@ -102,8 +102,8 @@ def at_once(configure, tmp_path):
 
 @pytest.fixture
 def early_milestones(monkeypatch):
-    """Measure the whole test set after 10 and 40 rounds rather than after thousands."""
-    monkeypatch.setattr(run_module, "MILESTONES", (10, 40))
+    """Measure the whole test set after 10 and 30 rounds rather than after thousands."""
+    monkeypatch.setattr(run_module, "MILESTONES", (10, 30))
 
 
 @pytest.mark.usefixtures("early_milestones")
@@ -111,9 +111,9 @@ def early_milestones(monkeypatch):
 def test_extended_twice_a_run_is_what_it_would_have_been_at_once(configure, at_once, overrides):
     for rounds in (12, 24):
         run(configure(*SHORT, *overrides, f"rounds={rounds}"))
-    extended = run(configure(*SHORT, *overrides, "rounds=48"))
-    assert_as_at_once(extended, at_once(*SHORT, *overrides, "rounds=48"))
-    assert list(milestones(extended)) == [10, 12, 24, 40, 48]
+    extended = run(configure(*SHORT, *overrides, "rounds=36"))
+    assert_as_at_once(extended, at_once(*SHORT, *overrides, "rounds=36"))
+    assert list(milestones(extended)) == [10, 12, 24, 30, 36]
 
 
 @pytest.mark.slow
@@ -142,11 +142,11 @@ def test_any_executor_extends_the_runs_of_any(configure, at_once, executors):
 @pytest.mark.parametrize("checkpoints", [0, 1000], ids=["every round", "none"])
 def test_crashed_while_it_was_extended_a_run_goes_on(configure, at_once, checkpoints):
     run(configure(*SHORT, *REMEMBERING, "rounds=12"))
-    longer = configure(*SHORT, *REMEMBERING, "rounds=45", f"checkpoint_seconds={checkpoints}")
-    for after in (13, 20, 41):
+    longer = configure(*SHORT, *REMEMBERING, "rounds=33", f"checkpoint_seconds={checkpoints}")
+    for after in (13, 20, 31):
         with pytest.raises(ZeroDivisionError):
             run(longer, callbacks=[After(after, crash)])
-    assert_as_at_once(run(longer), at_once(*SHORT, *REMEMBERING, "rounds=45"))
+    assert_as_at_once(run(longer), at_once(*SHORT, *REMEMBERING, "rounds=33"))
 
 
 def test_killed_while_it_was_extended_a_run_goes_on(configure, at_once):
@@ -172,13 +172,13 @@ def test_stopped_while_it_was_extended_a_run_goes_on(configure, at_once):
 def test_the_end_of_the_shorter_run_leaves_the_curve_and_stays_a_milestone(configure, at_once):
     shorter = run(configure(*SHORT, "selector=rs", "rounds=30"))
     assert RunFolder(shorter.folder).evaluations()["round"].tolist() == [0, 7, 14, 21, 28, 30]
-    longer = run(configure(*SHORT, "selector=rs", "rounds=200"))
+    longer = run(configure(*SHORT, "selector=rs", "rounds=60"))
     curve = RunFolder(longer.folder).evaluations()["round"].tolist()
     assert 30 not in curve
-    assert curve[-1] == 200
-    assert list(milestones(longer)) == [30, 200]
+    assert curve[-1] == 60
+    assert list(milestones(longer)) == [30, 60]
     assert milestones(longer)[30] == milestones(shorter)[30]
-    assert_as_at_once(longer, at_once(*SHORT, "selector=rs", "rounds=200"))
+    assert_as_at_once(longer, at_once(*SHORT, "selector=rs", "rounds=60"))
 
 
 @pytest.mark.usefixtures("early_milestones")

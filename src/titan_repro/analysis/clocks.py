@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_list_like
 
 from titan_repro.analysis.costs import Costs, find_costs, read_costs
-from titan_repro.analysis.load import Runs
+from titan_repro.analysis.load import Runs, velocity
 from titan_repro.analysis.replay import Replay
 from titan_repro.errors import ConfigurationError
 from titan_repro.records.recorded import RecordedRun
@@ -100,13 +100,13 @@ class CostsClock:
 
     def _check_same_work(self, run: Run) -> None:
         """Refuse runs whose rounds are others than the measured ones."""
-        for key, column in (
-            ("task", "task"),
-            ("model", "model"),
-            ("velocity", "config.stream.velocity"),
-            ("batch_size", "config.batch_size"),
+        for key, found in (
+            ("task", run.get("task")),
+            ("model", run.get("model")),
+            ("velocity", velocity(run)),
+            ("batch_size", run.get("config.batch_size")),
         ):
-            self._check(key, run.get(column))
+            self._check(key, found)
         policy = run["choices"].get("policy") or {}
         if policy.get("gradient") == "full":
             raise NoTimeError("costs.json has no times of gradient=full")

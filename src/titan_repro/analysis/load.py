@@ -97,6 +97,16 @@ def load_runs(source: Path, rounds: int | None = None) -> Runs:
     )
 
 
+def velocity(row: Mapping[Any, Any]) -> Any:
+    """Return how many samples arrive in a round of a run, a row of `Runs.summaries`.
+
+    As titan-run binds it: the stream's own number where it holds one (columns of other runs leave
+    NaN), else stream.velocity; None if the row has neither.
+    """
+    own = row.get("config.stream.source.velocity")
+    return row.get("config.stream.velocity") if own is None or own != own else own
+
+
 def at_rounds(row: Mapping[Any, Any], rounds: int) -> dict[Any, Any] | None:
     """Return a run's row of `Collection.table` as it was after so many rounds.
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
-from titan_repro.adaptive_config import ADAPTIVE
+from titan_repro.adaptive_config import is_adaptive
+from titan_repro.binding import POLICY_KEYS, bound
 from titan_repro.boards.clock import MB, Replayed, modelled
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import ALWAYS, IdleTrace, read_idle
@@ -67,7 +69,7 @@ class Replay:
     def _counter(self, config: Config) -> RoundCounter:
         deciding = {
             "model": config["model"],
-            "gradient": config.get("gradient"),
+            "policy": {key: config.get(key) for key in POLICY_KEYS},
             "task": [config["task"]["input_shape"], config["task"]["num_classes"]],
             "selector": config["selector"],
             "filter": config["filter"],
@@ -107,7 +109,5 @@ def _check_measured_here(device: Device, run: RecordedRun) -> None:
 
 def _idle(config: Config) -> IdleTrace:
     """Return the idle trace of a run that adapted to it; others knew of none."""
-    coarse_filter = config["selector"]["filter"]
-    if coarse_filter is None or coarse_filter.get("budget") != ADAPTIVE:
-        return ALWAYS
-    return read_idle(config["idle"]["trace"])
+    node = OmegaConf.create(dict(config))
+    return read_idle(bound(node, "idle.trace")) if is_adaptive(node) else ALWAYS

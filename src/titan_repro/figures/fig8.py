@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from titan_repro.analysis.costs import paper_numbers
-from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.load import Runs, load_runs, velocity
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.sample_latency import modelled_latency
 from titan_repro.analysis.spread import Spread
@@ -123,7 +123,8 @@ def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSwee
         if len(runs) == 0:
             return None
         recorded = [loaded.recorded[run_id] for run_id in runs["run_id"]]
-        sizes = [runs.iloc[0][f"config.{key}"] for key in ("stream.velocity", "batch_size")]
+        first = runs.iloc[0].to_dict()
+        sizes = (velocity(first), first["config.batch_size"])
         return Point(
             name,
             Spread.of(each.sample_milliseconds() for each in recorded).mean,

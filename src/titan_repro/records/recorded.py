@@ -9,6 +9,7 @@ import pandas as pd
 from titan_repro.errors import RunFolderError
 from titan_repro.records.blocks import SIZES, Kept, blocks, fold, sample_milliseconds
 from titan_repro.records.folder import RunFolder
+from titan_repro.records.moved import current
 from titan_repro.records.results import is_final
 from titan_repro.records.storage import damaged
 
@@ -31,7 +32,7 @@ class RecordedRun(Protocol):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Contents of config.yaml without paths."""
+        """Contents of config.yaml without paths, `_target_`s where they are now."""
         ...
 
     @property
@@ -77,7 +78,7 @@ class FolderRun:
         self._folder.verify()
         self.summary = summary
         content = self._folder.config()
-        self.config = {key: value for key, value in content.items() if key not in _ELSEWHERE}
+        self.config = current({k: value for k, value in content.items() if k not in _ELSEWHERE})
         self.provenance = self._folder.provenance() or {}
         self.curve = self._folder.evaluations()
 

@@ -25,6 +25,7 @@ from titan_repro.runs.build import (
     check_stream,
     load_task,
 )
+from titan_repro.runs.candidate_budget import budget_choices
 from titan_repro.runs.modelled_clock import modelled_board, modelled_record
 from titan_repro.runs.naming import result_elsewhere, run_facts, run_folder
 from titan_repro.tasks.base import Task, locate
@@ -71,9 +72,10 @@ def build(config: DictConfig) -> Job:
     check_stream(config)
     workers = build_workers(config)
     modelled_board(config)  # refused now rather than after the last round
+    budget = budget_choices(config)
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
-    facts = run_facts(config, selector, source)
+    facts = run_facts(config, selector, source, budget)
     elsewhere = result_elsewhere(config, facts)
 
     def executor(workers: WorkerPool | None, task: Task) -> Executor:

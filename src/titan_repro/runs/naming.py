@@ -1,5 +1,6 @@
 """Where the run of a configuration is: found out without loading its data."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from titan_repro.selection.selector import Selector
 from titan_repro.tasks.base import Source, locate
 
 
-def run_facts(config: DictConfig, selector: Selector, source: Source) -> dict[str, Any]:
+def run_facts(
+    config: DictConfig, selector: Selector, source: Source, budget: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the identity of the run: all that can change its result.
 
-    Raises ConfigurationError or DataError if a board or an idle trace cannot be read.
+    budget: of `budget_choices`, which is asked before data are looked for.
     """
-    budget = budget_choices(config)
     return identity(config, source.form, scoring=selector.scores, budget=budget)
 
 
@@ -45,6 +47,7 @@ def find_run(config: DictConfig) -> tuple[RunFolder, bool]:
 
     Raises ConfigurationError or DataError as `titan_repro.runs.run.run` would.
     """
+    selector, budget = build_selector(config), budget_choices(config)
     source = locate(build_loader(config), Path(config.paths.data).expanduser())
-    facts = run_facts(config, build_selector(config), source)
+    facts = run_facts(config, selector, source, budget)
     return run_folder(config, facts), result_elsewhere(config, facts) is not None
