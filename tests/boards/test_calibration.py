@@ -9,7 +9,7 @@ import yaml
 from titan_repro.boards.board import read_board
 from titan_repro.boards.calibration import CONSTANTS, calibrate
 from titan_repro.boards.contradictions import evaluate, paper_contradictions
-from titan_repro.boards.paper import IMAGE_MODELS, paper_claims, paper_figures
+from titan_repro.boards.paper import IMAGE_MODELS, published_numbers
 from titan_repro.boards.paper_model import (
     baseline_seconds,
     fitted_numbers,
@@ -25,7 +25,7 @@ from titan_repro.figures import calibration as report
 from titan_repro.figures.calibration import calibration_report, digits, is_off
 
 PROFILE = yaml.safe_load((conf_dir() / "device" / "jetson_nano.yaml").read_text())["modelled"]
-FIGURES = paper_figures()
+FIGURES = published_numbers()
 FITTED = [figure for figure in FIGURES if figure.use == "fit"]
 
 
@@ -51,10 +51,6 @@ def entry(modelled, key):
 
 
 def test_the_papers_numbers_are_all_there():
-    claims = {claim.id: claim for claim in paper_claims()}
-    assert len(claims) == len(paper_claims())
-    assert claims["table1.time.alexnet.ll"].value == 3.98
-    assert (claims["fig6b.latency.low"].value, claims["fig6b.latency.high"].value) == (4, 13)
     figures = {figure.id: figure for figure in FIGURES}
     assert len(figures) == len(FIGURES)
     assert figures["fig6a.pipelined.alexnet"].value == 3.98

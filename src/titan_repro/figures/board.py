@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import IMAGE_MODELS, paper_figures
+from titan_repro.boards.paper import IMAGE_MODELS, published_numbers
 from titan_repro.boards.paper_model import Setup, modelled_numbers
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.pictures import save
@@ -52,7 +52,7 @@ def board_figures(board: Board, setups: Mapping[str, Setup], folder: Path) -> li
     except OSError as error:
         raise ConfigurationError(f"--figures: {folder}: {error.strerror}") from None
     numbers = modelled_numbers(board, setups)
-    paper = {figure.id: figure.value for figure in paper_figures()}
+    paper = {figure.id: figure.value for figure in published_numbers()}
     paths = [folder / "fig6_modelled.png", folder / "fig8_modelled.png"]
     _figure6(numbers, paper, paths[0])
     _figure8(numbers, paper, paths[1])
