@@ -55,7 +55,7 @@ def place(tensors: str) -> Placement:
     return Placement(torch.device(names[0]), torch.device(names[-1]))
 
 
-def prepare(tensors: str, threads: int, executor: str) -> None:
+def prepare_process(tensors: str, threads: int, executor: str) -> None:
     """Make this process ready to train where a profile's `tensors` says.
 
     executor: the name of what runs the rounds.

@@ -13,7 +13,7 @@ from titan_repro.boards.cost_model import Board
 from titan_repro.boards.paper import IMAGE_MODELS, published_numbers
 from titan_repro.boards.paper_model import Setup, modelled_numbers
 from titan_repro.errors import ConfigurationError
-from titan_repro.figures.pictures import save
+from titan_repro.figures.pictures import save_picture
 from titan_repro.figures.style import colour, pyplot
 
 NAMES = {
@@ -68,7 +68,7 @@ def _figure6(model: Mapping[str, float], paper: Mapping[str, float], path: Path)
     for axes, title, bars in zip(panels, titles, (ROUNDS, MEMORY, POWER), strict=True):
         draw_groups(axes, bars, model, paper)
         axes.set_title(title, loc="left", fontsize=10)
-    save(figure, path)
+    save_picture(figure, path)
 
 
 def draw_groups(
@@ -115,7 +115,7 @@ def _figure8(model: Mapping[str, float], paper: Mapping[str, float], path: Path)
     for axes, name in zip(panels, IMAGE_MODELS, strict=True):
         draw_delays(axes, name, model, paper)
     panels[0].set_ylabel("ms a sample (logarithmic)")
-    save(figure, path)
+    save_picture(figure, path)
 
 
 def draw_delays(

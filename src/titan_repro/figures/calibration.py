@@ -1,11 +1,10 @@
 """What `titan-report calibration` prints: constants, errors, contradictions, rounds."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from titan_repro.boards.calibration import CONSTANTS, Calibration, calibrate, left_out
-from titan_repro.boards.contradictions import evaluate, paper_contradictions
+from titan_repro.boards.contradictions import calculate, paper_contradictions
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.paper import IMAGE_MODELS, PublishedNumber, published_numbers
 from titan_repro.boards.paper_model import (
@@ -15,6 +14,7 @@ from titan_repro.boards.paper_model import (
     sequence_seconds,
     titan_round,
 )
+from titan_repro.figures.costs_table import digits
 from titan_repro.figures.table import Table, render
 
 TOLERANCE = {"fit": 15.0, "check": 35.0}
@@ -144,12 +144,6 @@ def _contradictions() -> Table:
 
 
 def _worked(arithmetic: str) -> str:
-    value = evaluate(arithmetic)
+    value = calculate(arithmetic)
     plain = arithmetic.replace(".", "").isdigit()
     return arithmetic if plain else f"{arithmetic} = {digits(value)}"
-
-
-def digits(value: float) -> str:
-    """Write a number with three significant digits, never with an exponent."""
-    places = 0 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{places}f}"
