@@ -24,7 +24,7 @@ from titan_repro.conf_path import conf_dir
 from titan_repro.config import register_schema
 from titan_repro.costs.measure import check_measurable
 from titan_repro.costs.rounds import SideBySide, run_side_by_side
-from titan_repro.devices.process import prepare
+from titan_repro.devices.process import prepare_process
 from titan_repro.errors import UserError
 from titan_repro.runs.build import build_loader, build_workers, load_task
 from titan_repro.tasks.base import locate
@@ -79,7 +79,7 @@ def configuration(model: str, arguments: argparse.Namespace) -> DictConfig:
 
 
 def measure(config: DictConfig) -> SideBySide:
-    prepare(config.device.tensors, config.device.threads, config.executor.name)
+    prepare_process(config.device.tensors, config.device.threads, config.executor.name)
     loader = build_loader(config)
     with build_workers(config) as workers:
         assert workers is not None

@@ -183,12 +183,12 @@ def _check_signature(
         raise _misfit(key, target, given, where, str(error)) from None
     taken = parameters(target)
     for name, value in held.items():
-        allowed = refusal(taken[name].annotation, value) if name in taken else None
+        allowed = allowed_instead(taken[name].annotation, value) if name in taken else None
         if allowed is not None:
             raise ConfigurationError(f"{where(name)}: found {shown(value)}; allowed: {allowed}")
 
 
-def refusal(annotation: Any, value: Any) -> str | None:
+def allowed_instead(annotation: Any, value: Any) -> str | None:
     """Return what an annotation allows if that is not the value; None if it is, or nobody knows."""
     if get_origin(annotation) is Literal:
         return None if value in get_args(annotation) else ", ".join(map(str, get_args(annotation)))

@@ -10,7 +10,7 @@ from titan_repro.models.mobilenet import mobilenet
 from titan_repro.models.small_cnn import small_cnn
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
-from titan_repro.selection.class_statistics import ClassStatistics
+from titan_repro.selection.class_sums import ClassSums
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.entropy import EntropyRanking
 from titan_repro.selection.importance import ImportanceSampling
@@ -47,8 +47,8 @@ def test_how_filter_policy_and_selector_are_programmed_changes_no_count(titan, m
 
     before = titan.round(SIZE, **AS_THEY_ARRIVE), titan.round(SIZE, **ALL_AT_ONCE)
     for owner, names in (
-        (CoarseFilter, ("admit", "start_round", "_scores", "_kept")),
-        (ClassStatistics, ("start_round",)),
+        (CoarseFilter, ("admit", "start_round", "scores")),
+        (ClassSums, ("start_round", "count", "add")),
         (ClassifiedImportanceSampling, ("select",)),
         (Selector, ("admit",)),
     ):

@@ -1,7 +1,5 @@
 """The figure is drawn from its data, in a file of the kind that was asked for."""
 
-from pathlib import Path
-
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -91,12 +89,12 @@ def test_an_own_selector_looks_the_same_in_every_figure():
     assert looks(["mine", "rs"])["rs"] == LOOKS["rs"]
 
 
-def test_few_points_are_marked(figure, monkeypatch):
+def test_few_points_are_marked(figure, monkeypatch, tmp_path):
     assert {line.get_marker() for line in figure.axes[0].lines} == {"o"}
     saved = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *given, **more: saved.append(self))
     many = [(n, 0.1, float(n)) for n in range(fig7.FEW_POINTS + 1)]
-    plot(runs_of(run("rs", 0, *many)), Path("unused.png"))
+    plot(runs_of(run("rs", 0, *many)), tmp_path / "unused.png")
     assert saved[0].axes[0].lines[0].get_marker() == "None"
 
 

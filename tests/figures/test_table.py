@@ -32,6 +32,11 @@ def test_a_name_with_an_underscore_stays_readable():
     assert r"| \_a\_ |" in Table("t", ("_a_",), []).markdown()
 
 
+def test_a_product_stays_readable():
+    assert "| 1 + 2 * 3 |" in Table("t", ("1 + 2 * 3",), []).markdown()
+    assert r"| \*a\* |" in Table("t", ("*a*",), []).markdown()
+
+
 def test_long_notes_are_wrapped_and_a_header_alone_is_a_table():
     text = Table("t", ("a", "bb"), [], ("word " * 60,)).markdown()
     assert text.startswith("t\n\n| a | bb |\n|---|----|\n\nword")

@@ -7,6 +7,7 @@ import pytest
 from titan_repro.paper.published import (
     FIGURE_OF_STREAM,
     accuracy_at,
+    claimed_numbers,
     claims,
     curve,
     rounds_ratio_at,
@@ -26,6 +27,17 @@ def test_all_claims_are_there_and_table_1_is_whole():
     assert cells["mlp", "titan"].accuracy == 76.7
     assert (cells["mlp", "rs"].task, cells["resnet34", "rs"].task) == ("harbox", "speech_commands")
     assert table1_cell("alexnet", "cis") is None
+
+
+def test_numbers_and_ranges_among_the_claims():
+    numbers = claimed_numbers()
+    assert numbers["table1.time.alexnet.ll"] == 3.98
+    assert (numbers["fig6b.latency.low"], numbers["fig6b.latency.high"]) == (4, 13)
+    assert "fig6b.latency" not in numbers
+    assert "theory.lemma1" not in numbers  # "exact"
+    words = [claim.id for claim in claims().values() if not claim.paper_value[0].isdigit()]
+    ranges = sum(name.endswith(".low") for name in numbers)
+    assert len(numbers) - ranges + len(words) == len(claims())
 
 
 @pytest.mark.parametrize(

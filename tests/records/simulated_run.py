@@ -19,7 +19,7 @@ import torch
 
 from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.records.folder import RunFolder
-from titan_repro.records.results import Evaluation
+from titan_repro.records.results import EvaluationRecord
 from titan_repro.records.rounds import RoundRecord
 
 COMPLETE = {
@@ -129,13 +129,15 @@ def simulate(
             weights = (weights + torch.tensor([t, 1.0, 2.0, 3.0])) * 0.99
             run.append(record(t, loss=float(weights.sum())))
             if run.next_round % 2 == 0:
-                run.evaluation(Evaluation(run.next_round, 1 / (t + 1), float(weights[0]), 0.25, 50))
+                run.evaluation(
+                    EvaluationRecord(run.next_round, 1 / (t + 1), float(weights[0]), 0.25, 50)
+                )
             if run.next_round % checkpoint_every == 0:
                 run.save_checkpoint({"weights": weights})
                 tell("checkpoint")
         run.save_checkpoint({"weights": weights})
         if end_point and rounds % 2:
-            run.evaluation(Evaluation(rounds, 0.75, float(weights[0]), 0.25, 50))
+            run.evaluation(EvaluationRecord(rounds, 0.75, float(weights[0]), 0.25, 50))
         digest = weights_sha256({"weights": weights})
         return run.finish(summary(rounds=rounds, weights_sha256=digest))
 

@@ -14,7 +14,7 @@ from simulated_run import contents, processes, provenance, record, simulate, sum
 from titan_repro.errors import RunFolderError
 from titan_repro.records import checkpoint, rounds
 from titan_repro.records.folder import RunFolder
-from titan_repro.records.results import Evaluation
+from titan_repro.records.results import EvaluationRecord
 from titan_repro.records.rounds import SCHEMA
 from titan_repro.records.writer import CHECKED, RunWriter
 
@@ -122,7 +122,7 @@ def test_rounds_and_curves_of_a_running_run_can_be_read(tmp_path: Path) -> None:
     with folder.claim() as run:
         run.start("", provenance())
         run.append(record(0))
-        run.evaluation(Evaluation(1, 0.1, 2.0, 0.5, 10))
+        run.evaluation(EvaluationRecord(1, 0.1, 2.0, 0.5, 10))
         run.save_checkpoint({})
         run.append(record(1))
         assert list(folder.rounds()["round"]) == [0]
@@ -159,10 +159,10 @@ def test_what_is_younger_than_the_checkpoint_is_forgotten(tmp_path: Path) -> Non
     with folder.claim() as run:
         run.start("", provenance())
         run.append(record(0))
-        run.evaluation(Evaluation(1, 0.1, 2.0, 0.5, 10))
+        run.evaluation(EvaluationRecord(1, 0.1, 2.0, 0.5, 10))
         run.save_checkpoint({"at": 1})
         run.append(record(1))
-        run.evaluation(Evaluation(2, 0.2, 2.0, 0.5, 10))
+        run.evaluation(EvaluationRecord(2, 0.2, 2.0, 0.5, 10))
         run._rounds.flush()
     assert len(folder.rounds()) == len(folder.evaluations()) == 2
     with folder.claim() as run:
@@ -177,7 +177,7 @@ def test_rounds_before_the_first_checkpoint_are_forgotten(tmp_path: Path) -> Non
     with RunFolder(tmp_path).claim() as run:
         run.start("", provenance())
         run.append(record(0))
-        run.evaluation(Evaluation(1, 0.1, 2.0, 0.5, 10))
+        run.evaluation(EvaluationRecord(1, 0.1, 2.0, 0.5, 10))
         run._rounds.flush()
     with RunFolder(tmp_path).claim() as run:
         assert run.start("", provenance()) is None

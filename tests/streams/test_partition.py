@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.streams.partition import by_classes, by_user, describe, dirichlet
+from titan_repro.streams.partition import by_classes, by_user, count_by_device, dirichlet
 
 labels_of_any_kind = st.lists(st.integers(0, 7), min_size=1, max_size=120).map(torch.tensor)
 seeds = st.integers(0, 5)
@@ -51,7 +51,7 @@ def test_the_papers_partition() -> None:
     parts = by_classes(labels, devices=50, classes_per_device=5, seed=0)
     assert_is_partition(parts, 50_000)
     assert {len(part) for part in parts} == {1000}
-    table = describe(parts, labels, [f"class {c}" for c in range(10)])
+    table = count_by_device(parts, labels, [f"class {c}" for c in range(10)])
     assert table.shape == (50, 10)
     assert ((table > 0).sum(axis=1) == 5).all()
     assert ((table > 0).sum(axis=0) == 25).all()
@@ -84,7 +84,7 @@ def test_dirichlet_is_a_partition(labels: Tensor, devices: int, alpha: float, se
 def test_dirichlet_shares_have_the_distributions_moments() -> None:
     """Share of a class on a device: mean 1/n, variance (n-1)/(n^2 (n alpha + 1))."""
     labels = torch.arange(2_000_000) % 400
-    table = describe(dirichlet(labels, 4, 0.5, seed=0), labels, [str(c) for c in range(400)])
+    table = count_by_device(dirichlet(labels, 4, 0.5, seed=0), labels, [str(c) for c in range(400)])
     shares = table.to_numpy() / 5000
     expected = 3 / (16 * (4 * 0.5 + 1))
     squares = (shares - 1 / 4) ** 2
@@ -140,7 +140,7 @@ def test_partitions_follow_the_seed() -> None:
 
 def test_describe_counts_by_hand() -> None:
     parts = [torch.tensor([0, 1, 4]), torch.tensor([2, 3])]
-    table = describe(parts, torch.tensor([0, 0, 1, 1, 1]), ("cat", "dog", "owl"))
+    table = count_by_device(parts, torch.tensor([0, 0, 1, 1, 1]), ("cat", "dog", "owl"))
     assert table.to_dict("list") == {"cat": [2, 0], "dog": [1, 2], "owl": [0, 0]}
     assert table.index.name == "device"
 

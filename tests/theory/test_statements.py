@@ -95,7 +95,9 @@ def test_whole_quotas_are_all_tried():
 
 def test_lemma_1_finds_the_norms_without_being_told():
     [gradients] = made_up_gradients(3, (4,))
-    assert lemma1.optimise(gradients) == pytest.approx(theorem2.by_norm(gradients), abs=1e-4)
+    assert lemma1.optimal_probabilities(gradients) == pytest.approx(
+        theorem2.by_norm(gradients), abs=1e-4
+    )
 
 
 def test_the_readings_of_equation_2_by_hand():

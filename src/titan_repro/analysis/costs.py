@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from titan_repro.boards.paper import paper_claims
 from titan_repro.errors import RunFolderError
+from titan_repro.paper.published import claimed_numbers
 from titan_repro.records.storage import damaged, read_json
 
 WAYS = ("rs", "titan_sequential", "titan_pipelined")
@@ -85,7 +84,7 @@ class Costs:
 
     def paper(self, claim: str) -> float:
         """Return the paper's number for this model, such as that of "fig6c.memory", or NaN."""
-        return paper_numbers().get(f"{claim}.{self.model}", math.nan)
+        return claimed_numbers().get(f"{claim}.{self.model}", math.nan)
 
     def _ratio(self, name: str) -> float:
         titan, random = (
@@ -133,12 +132,6 @@ def read_costs(path: Path) -> Costs:
     """Read one costs.json; raises RunFolderError naming the file if it is damaged."""
     content = _read(path)
     return Costs(content["model"], content, path)
-
-
-@cache
-def paper_numbers() -> dict[str, float]:
-    """Return the paper's numbers by claim."""
-    return {claim.id: claim.value for claim in paper_claims()}
 
 
 def _place(model: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from scipy.optimize import least_squares
 
 from titan_repro.boards.board import read_board
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import IMAGE_MODELS, Figure
+from titan_repro.boards.paper import IMAGE_MODELS, PublishedNumber
 from titan_repro.boards.paper_model import Setup, fitted_numbers
 
 
@@ -93,7 +93,7 @@ class Calibration:
 
 
 def calibrate(
-    modelled: Mapping[str, Any], figures: Sequence[Figure], setups: Mapping[str, Setup]
+    modelled: Mapping[str, Any], figures: Sequence[PublishedNumber], setups: Mapping[str, Setup]
 ) -> Calibration:
     """Fit the constants to `figures`, all of which `fitted_numbers` must have a number for.
 
@@ -126,7 +126,7 @@ def calibrate(
 
 
 def left_out(
-    modelled: Mapping[str, Any], figures: Sequence[Figure], setups: Mapping[str, Setup]
+    modelled: Mapping[str, Any], figures: Sequence[PublishedNumber], setups: Mapping[str, Setup]
 ) -> dict[str, float]:
     """Return the model's number for every figure, fitted on those of the other models alone."""
     numbers: dict[str, float] = {}

@@ -31,12 +31,12 @@ class Contradiction:
     @property
     def printed_value(self) -> float:
         """The number that the paper prints or draws."""
-        return evaluate(self.printed)
+        return calculate(self.printed)
 
     @property
     def implied_value(self) -> float:
         """The number that follows from others of the paper's."""
-        return evaluate(self.implied)
+        return calculate(self.implied)
 
 
 def paper_contradictions() -> list[Contradiction]:
@@ -46,7 +46,7 @@ def paper_contradictions() -> list[Contradiction]:
     return [Contradiction(**row) for row in rows]
 
 
-def evaluate(arithmetic: str) -> float:
+def calculate(arithmetic: str) -> float:
     """Return the value of numbers joined by + - * / and brackets; ValueError for anything else."""
     return _value(ast.parse(arithmetic, mode="eval").body, arithmetic)
 

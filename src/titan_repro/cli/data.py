@@ -145,18 +145,18 @@ def _list(options: argparse.Namespace) -> int:
 
 def _fetch(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.cli.data_summary import describe
+    from titan_repro.cli.data_summary import describe_source
     from titan_repro.tasks.base import locate
 
     loader = make_loader(options.task, options.config_dir)
     loader.fetch(options.data)
-    print(f"{options.task}: {describe(locate(loader, options.data))}")
+    print(f"{options.task}: {describe_source(locate(loader, options.data))}")
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.cli.data_summary import describe
+    from titan_repro.cli.data_summary import describe_source
     from titan_repro.tasks.base import find_damage, locate
 
     loader = make_loader(options.task, options.config_dir)
@@ -166,17 +166,18 @@ def _check(options: argparse.Namespace) -> int:
         print(line, flush=True)
         damaged += 1
     verdict = f"{damaged} damaged" if damaged else "everything read, nothing damaged"
-    print(f"{options.task}: {verdict} ({describe(source)})")
+    print(f"{options.task}: {verdict} ({describe_source(source)})")
     return 1 if damaged else 0
 
 
 def _show(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.figures.samples import check_format, plot_samples
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.samples import plot_samples
     from titan_repro.tasks.base import locate
 
     output = options.output or Path(f"{options.task}.png")
-    check_format(output)
+    check_format(output, "--output")
     loader = make_loader(options.task, options.config_dir)
     task = loader.load(locate(loader, options.data), options.cache)
     plot_samples(task, output)
@@ -194,7 +195,7 @@ _OPTIONS = {
 
 def _devices(options: argparse.Namespace) -> int:
     from titan_repro.cli.catalogue import make_loader
-    from titan_repro.streams.partition import by_classes, by_user, describe, dirichlet
+    from titan_repro.streams.partition import by_classes, by_user, count_by_device, dirichlet
     from titan_repro.tasks.base import locate
 
     loader = make_loader(options.task, options.config_dir)
@@ -216,5 +217,5 @@ def _devices(options: argparse.Namespace) -> int:
     except ConfigurationError as error:
         key, separator, rest = str(error).partition(": ")
         raise ConfigurationError(f"{_OPTIONS.get(key, key)}{separator}{rest}") from error
-    print(describe(parts, labels, task.classes).to_string())
+    print(count_by_device(parts, labels, task.classes).to_string())
     return 0

@@ -24,12 +24,12 @@ def summarise(
         if loader.download_mb is not None:
             yield f"  download  titan-data fetch {task} ({loader.download_mb:,.1f} MB)"
     else:
-        yield f"  found     {describe(source)}"
+        yield f"  found     {describe_source(source)}"
         yield from _samples(loader, source, cache, by_class)
     yield f"  licence   {loader.licence}"
 
 
-def describe(source: Source) -> str:
+def describe_source(source: Source) -> str:
     """Return a source's form, place and size on disk."""
     if not source.files:
         return source.form

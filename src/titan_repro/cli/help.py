@@ -87,7 +87,7 @@ def help_page(folders: Sequence[Path]) -> str:
             for file in sorted((folder / group).glob("*.yaml")):
                 files.setdefault(file.stem, file)
         parts.append(f"  {group}=")
-        parts += [_line(name, describe(files[name].read_text())) for name in sorted(files)]
+        parts += [_line(name, first_comment(files[name].read_text())) for name in sorted(files)]
     register = [
         f"  {key:<21} {' | '.join(map(str, get_args(kind)))}{remark}"
         for key, (kind, remark) in REGISTER.items()
@@ -108,7 +108,7 @@ def _line(name: str, description: str) -> str:
     return shorten(f"    {name:<19}", WIDTH) if not description else f"    {name:<19} {description}"
 
 
-def describe(text: str) -> str:
+def first_comment(text: str) -> str:
     """Return what a configuration file's own comments say first: one sentence, or a line of it.
 
     That is its first comment that is no command and no @package, else the first beside a value.

@@ -18,7 +18,7 @@ LONG = 10.0
 """Seconds of a round that a person is told of."""
 
 
-def say(text: str) -> None:
+def notice(text: str) -> None:
     """Write a line to standard error, past a progress bar; nothing where it was closed (2>&-)."""
     if sys.stderr is not None:
         tqdm.write(f"titan-run: {text}", file=sys.stderr)
@@ -31,7 +31,7 @@ def warn_of_one_core(config: DictConfig) -> None:
         return
     here = os.sched_getaffinity(0)
     if len(here) == 1:
-        say(
+        notice(
             f"warning: executor=processes has one processor core here ({min(here)}); filter, "
             "selection and training share it, so nothing runs beside training"
         )
@@ -62,7 +62,7 @@ class SlowRounds:
         seconds = monotonic() - self._began
         if seconds > LONG:
             hours = seconds * self._rounds / 3600
-            say(
+            notice(
                 f"warning: a round takes {seconds:.0f} s ({self._cause}): "
                 f"{self._rounds} rounds about {hours:.1f} h"
             )
@@ -79,7 +79,7 @@ class SlowRounds:
 
     def _start_timer(self) -> None:
         self._began = monotonic()
-        self._timer = threading.Timer(LONG, say, [self._still_running()])
+        self._timer = threading.Timer(LONG, notice, [self._still_running()])
         self._timer.daemon = True
         self._timer.start()
 

@@ -27,7 +27,7 @@ from omegaconf import DictConfig
 
 from titan_repro.cli.say import say
 from titan_repro.cli.sweep_folder import STOPPED, JobState, SweepFolder
-from titan_repro.cli.sweep_plan import PlannedJob, describe, in_order, plan_job
+from titan_repro.cli.sweep_plan import PlannedJob, describe_plan, in_order, plan_job
 from titan_repro.cli.sweep_progress import SweepBar
 
 SECONDS_TO_SAVE = 1.6
@@ -52,7 +52,7 @@ def run_sweep(
     try:
         folder = SweepFolder(path)
         workers = _workers(config)
-        say(describe(jobs, workers))
+        say(describe_plan(jobs, workers))
         _one_job_at_a_time_to_a_worker(launcher)
         try:
             with SweepBar(jobs, folder, workers), _passing_on_signals(folder):

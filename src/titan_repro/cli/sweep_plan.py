@@ -90,7 +90,7 @@ def in_order(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     return sorted(once.values(), key=lambda job: (job.seconds is None, job.seconds or 0.0))
 
 
-def describe(jobs: Sequence[PlannedJob], workers: int) -> str:
+def describe_plan(jobs: Sequence[PlannedJob], workers: int) -> str:
     """Say how many of the jobs are done, how many remain and how long they should take.
 
     workers: how many run at once.

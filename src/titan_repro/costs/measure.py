@@ -18,7 +18,7 @@ from titan_repro.config import SETTING_KEYS, identity, one_of, real, validate, w
 from titan_repro.costs.modelled import board_of
 from titan_repro.costs.record import costs_record
 from titan_repro.costs.rounds import run_side_by_side
-from titan_repro.devices.process import AUTO, prepare
+from titan_repro.devices.process import AUTO, prepare_process
 from titan_repro.errors import ConfigurationError
 from titan_repro.files import remove_partials, write_atomically
 from titan_repro.keys import check_known
@@ -39,7 +39,7 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What costs.json says, its folder, and whether it was there before."""
 
     folder: Path
@@ -56,14 +56,14 @@ def measure_costs(
     config: DictConfig,
     command: Sequence[str] = (),
     tell: Callable[[str], None] = lambda step: None,
-) -> Measured:
+) -> Measurement:
     """Measure what `config` describes, or return what has been measured.
 
     tell: is called with the name of every step that begins.
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line.
     """
     check_measurable(config)
-    prepare(config.device.tensors, config.device.threads, config.executor.name)
+    prepare_process(config.device.tensors, config.device.threads, config.executor.name)
     build_network(config)
     board_of(config)
     starting = build_workers(config)
@@ -73,11 +73,11 @@ def measure_costs(
     parts = (config.task.name, config.model.name, config.experiment.name, name)
     folder = Path(config.paths.runs, *parts).expanduser()
     if (costs := read_json(folder / COSTS)) is not None:
-        return Measured(folder, costs, already_there=True)
+        return Measurement(folder, costs, already_there=True)
     with exclusive(folder):
         remove_partials(folder)
         if (costs := read_json(folder / COSTS)) is not None:  # another process was faster
-            return Measured(folder, costs, already_there=True)
+            return Measurement(folder, costs, already_there=True)
         with starting as workers:
             assert workers is not None
             tell("loading")
@@ -93,7 +93,7 @@ def measure_costs(
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_json(folder / COSTS, costs)
-    return Measured(folder, costs, already_there=False)
+    return Measurement(folder, costs, already_there=False)
 
 
 def check_measurable(config: DictConfig) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.devices.meters import MemoryMeter
-from titan_repro.devices.process import prepare
+from titan_repro.devices.process import prepare_process
 from titan_repro.errors import PipelineError, UserError
 from titan_repro.runs.build import (
     build_executor,
@@ -69,7 +69,7 @@ def measure_in_fresh_process(config: DictConfig, rounds: int) -> PeakMemory:
 
 def measure_here(config: DictConfig, rounds: int) -> PeakMemory:
     """Run `rounds` rounds of a configuration and return their peak memory."""
-    prepare(config.device.tensors, config.device.threads, config.executor.name)
+    prepare_process(config.device.tensors, config.device.threads, config.executor.name)
     network, selector, loader = build_network(config), build_selector(config), build_loader(config)
     with build_workers(config) as workers:
         source = locate(loader, Path(config.paths.data).expanduser())

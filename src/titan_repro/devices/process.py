@@ -1,5 +1,6 @@
-"""Where tensors live and processes run. Decided by the device profile alone (conf/device)."""
+"""Where tensors live and how processes run. The device profile alone decides (conf/device)."""
 
+import ctypes
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +9,16 @@ from typing import Any
 import torch
 
 from titan_repro.errors import ConfigurationError
-from titan_repro.process_setup import configure_process
 
 PLACES = ("cpu", "cuda", "cpu+cuda", "cuda+cpu")
 """What `device.tensors` may say: where everything is, or training + selection."""
 
-
 AUTO = "auto"
 """A stage's `device.cores` where they come from the cores that are here."""
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+LARGEST_KEPT = 2**25
+"""Bytes of the largest freed block that is kept: the most that glibc allows."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def place(tensors: str) -> Placement:
     return Placement(torch.device(names[0]), torch.device(names[-1]))
 
 
-def prepare(tensors: str, threads: int, executor: str) -> None:
+def prepare_process(tensors: str, threads: int, executor: str) -> None:
     """Make this process ready to train where a profile's `tensors` says.
 
     executor: the name of what runs the rounds.
@@ -66,6 +69,42 @@ def prepare(tensors: str, threads: int, executor: str) -> None:
             "than training; allowed there: processes"
         )
     configure_process(placement.train, threads)
+
+
+def configure_process(device: torch.device, threads: int) -> None:
+    """Set this process's thread count and allocator, and make results on `device` repeatable.
+
+    A GPU is taken into use now, so that one that fails does so before any round. Raises whatever
+    torch raises then.
+    """
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # a resumed run should end on the same bits
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False  # class importance needs float32's digits
+        torch.zeros(1, device=device)
+
+
+def keep_freed_memory() -> bool:
+    """Let this process reuse the memory that it frees; return whether it could be asked to.
+
+    A round takes and frees the same megabytes again and again. By default glibc gives them back as
+    soon as they lie at the end of its memory, and finds every page missing when it takes them
+    again: on one core the stem of MobileNet takes 21 ms for 100 samples this way, and 4.4 ms
+    without. What a process holds then stays at its peak. Values are the same as before. Only
+    glibc's allocator knows these settings; any other stays as it is.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    settings = {
+        M_MMAP_THRESHOLD: LARGEST_KEPT,
+        M_TRIM_THRESHOLD: 2**31 - 1,
+        M_TOP_PAD: 2**26,
+    }
+    return all(mallopt(name, value) == 1 for name, value in settings.items())
 
 
 def check_cores(cores: Mapping[str, Sequence[int] | str | None] | None) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import IMAGE_MODELS, paper_figures
+from titan_repro.boards.paper import IMAGE_MODELS, published_numbers
 from titan_repro.boards.paper_model import Setup, modelled_numbers
 from titan_repro.errors import ConfigurationError
-from titan_repro.figures.pictures import save
+from titan_repro.figures.pictures import save_picture
 from titan_repro.figures.style import colour, pyplot
 
 NAMES = {
@@ -52,7 +52,7 @@ def board_figures(board: Board, setups: Mapping[str, Setup], folder: Path) -> li
     except OSError as error:
         raise ConfigurationError(f"--figures: {folder}: {error.strerror}") from None
     numbers = modelled_numbers(board, setups)
-    paper = {figure.id: figure.value for figure in paper_figures()}
+    paper = {figure.id: figure.value for figure in published_numbers()}
     paths = [folder / "fig6_modelled.png", folder / "fig8_modelled.png"]
     _figure6(numbers, paper, paths[0])
     _figure8(numbers, paper, paths[1])
@@ -68,7 +68,7 @@ def _figure6(model: Mapping[str, float], paper: Mapping[str, float], path: Path)
     for axes, title, bars in zip(panels, titles, (ROUNDS, MEMORY, POWER), strict=True):
         draw_groups(axes, bars, model, paper)
         axes.set_title(title, loc="left", fontsize=10)
-    save(figure, path)
+    save_picture(figure, path)
 
 
 def draw_groups(
@@ -115,7 +115,7 @@ def _figure8(model: Mapping[str, float], paper: Mapping[str, float], path: Path)
     for axes, name in zip(panels, IMAGE_MODELS, strict=True):
         draw_delays(axes, name, model, paper)
     panels[0].set_ylabel("ms a sample (logarithmic)")
-    save(figure, path)
+    save_picture(figure, path)
 
 
 def draw_delays(

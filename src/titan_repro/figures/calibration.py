@@ -1,13 +1,12 @@
 """What `titan-report calibration` prints: constants, errors, contradictions, rounds."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from titan_repro.boards.calibration import CONSTANTS, Calibration, calibrate, left_out
-from titan_repro.boards.contradictions import evaluate, paper_contradictions
+from titan_repro.boards.contradictions import calculate, paper_contradictions
 from titan_repro.boards.cost_model import Board
-from titan_repro.boards.paper import IMAGE_MODELS, Figure, paper_figures
+from titan_repro.boards.paper import IMAGE_MODELS, PublishedNumber, published_numbers
 from titan_repro.boards.paper_model import (
     Setup,
     modelled_numbers,
@@ -15,6 +14,7 @@ from titan_repro.boards.paper_model import (
     sequence_seconds,
     titan_round,
 )
+from titan_repro.figures.costs_table import digits
 from titan_repro.figures.table import Table, render
 
 TOLERANCE = {"fit": 15.0, "check": 35.0}
@@ -43,7 +43,7 @@ ROUND_HEADER = (
 
 def calibration_report(modelled: Mapping[str, Any], setups: Mapping[str, Setup]) -> str:
     """Fit the constants of a profile's `modelled` part; return them and what they lead to."""
-    figures = paper_figures()
+    figures = published_numbers()
     fitted = [figure for figure in figures if figure.use == "fit"]
     checked = [figure for figure in figures if figure.use == "check"]
     result = calibrate(modelled, fitted, setups)
@@ -62,12 +62,12 @@ def calibration_report(modelled: Mapping[str, Any], setups: Mapping[str, Setup])
     return f"{NOTES}\n\n{render(tables)}"
 
 
-def error(figure: Figure, numbers: Mapping[str, float]) -> float:
+def error(figure: PublishedNumber, numbers: Mapping[str, float]) -> float:
     """Return model over paper, less one, in percent."""
     return 100 * (numbers[figure.id] / figure.value - 1)
 
 
-def is_off(figure: Figure, numbers: Mapping[str, float]) -> bool:
+def is_off(figure: PublishedNumber, numbers: Mapping[str, float]) -> bool:
     """Return whether the model misses a number by more than is tolerated."""
     return abs(error(figure, numbers)) > TOLERANCE[figure.use]
 
@@ -81,7 +81,7 @@ def _constants(result: Calibration) -> Table:
     return Table("Fitted constants", ("constant", "value", "limits"), rows)
 
 
-def _summary(figures: Sequence[Figure], numbers: Mapping[str, float]) -> str:
+def _summary(figures: Sequence[PublishedNumber], numbers: Mapping[str, float]) -> str:
     errors = sorted(abs(error(figure, numbers)) for figure in figures)
     mean, middle = sum(errors) / len(errors), errors[len(errors) // 2]
     inside = sum(not is_off(figure, numbers) for figure in figures)
@@ -94,7 +94,7 @@ def _summary(figures: Sequence[Figure], numbers: Mapping[str, float]) -> str:
 
 def _errors(
     title: str,
-    figures: Sequence[Figure],
+    figures: Sequence[PublishedNumber],
     numbers: Mapping[str, float],
     others: Mapping[str, float],
 ) -> Table:
@@ -108,7 +108,7 @@ def _errors(
     return Table(title, [*header, *(["left out, %"] if others else []), "source"], rows)
 
 
-def _residuals(figures: Sequence[Figure], numbers: Mapping[str, float]) -> Table:
+def _residuals(figures: Sequence[PublishedNumber], numbers: Mapping[str, float]) -> Table:
     title = "What the larger errors are (above 15 % fitted, above 35 % checked)"
     rows = []
     for figure in figures:
@@ -144,12 +144,6 @@ def _contradictions() -> Table:
 
 
 def _worked(arithmetic: str) -> str:
-    value = evaluate(arithmetic)
+    value = calculate(arithmetic)
     plain = arithmetic.replace(".", "").isdigit()
     return arithmetic if plain else f"{arithmetic} = {digits(value)}"
-
-
-def digits(value: float) -> str:
-    """Write a number with three significant digits, never with an exponent."""
-    places = 0 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{places}f}"

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 from titan_repro.analysis.comparison import SELECTOR_ORDER
-from titan_repro.analysis.costs import PURPOSES, Costs, paper_numbers
+from titan_repro.analysis.costs import PURPOSES, Costs
 from titan_repro.figures.table import Table
+from titan_repro.paper.published import claimed_numbers
 
 CLOCKS = ("measured", "modelled")
 
@@ -55,7 +56,7 @@ def _table(title: str, lines: Sequence[Sequence[str]], *notes: str) -> Table:
 
 
 def _range(claim: str) -> str:
-    numbers = paper_numbers()
+    numbers = claimed_numbers()
     return f"{numbers[f'{claim}.low']:g} to {numbers[f'{claim}.high']:g}"
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from titan_repro.analysis.costs import PURPOSES, WAYS, Costs, load_costs, paper_numbers
+from titan_repro.analysis.costs import PURPOSES, WAYS, Costs, load_costs
 from titan_repro.figures.costs_table import NONE, costs_tables, digits, latency, latency_ways
 from titan_repro.figures.pictures import logarithmic
 from titan_repro.figures.style import colour, pyplot
 from titan_repro.figures.table import Table
+from titan_repro.paper.published import claimed_numbers
 
 NAMES = {"rs": "rs", "titan_sequential": "titan in sequence", "titan_pipelined": "titan pipelined"}
 ROUND_COLOURS = {
@@ -127,7 +128,7 @@ def _latencies(axes: Any, records: Sequence[Costs]) -> None:
     """Full marks: a sample by itself; empty ones: a round at once; diamonds: modelled."""
     ways = latency_ways(records)
     centres = _groups(axes, [c.label for c in records], len(ways))
-    low, high = (paper_numbers()[f"fig6b.latency.{end}"] for end in ("low", "high"))
+    low, high = (claimed_numbers()[f"fig6b.latency.{end}"] for end in ("low", "high"))
     axes.axhspan(
         low, high, color="#e8e4d8", zorder=0, label=f"paper's filter, {low:g} to {high:g} ms"
     )

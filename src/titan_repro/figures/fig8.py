@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.costs import paper_numbers
 from titan_repro.analysis.load import Runs, load_runs, velocity
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.sample_latency import modelled_latency
@@ -22,6 +21,7 @@ from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
 from titan_repro.figures.style import colour
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import sweep_title
+from titan_repro.paper.published import claimed_numbers
 
 NOTES = (
     "Latency: milliseconds a sample in the coarse filter, or of scoring and choosing on every "
@@ -65,7 +65,7 @@ class BlockSweep:
     @property
     def paper(self) -> float:
         """The paper's speed-up with one block, NaN for models that it does not show."""
-        return paper_numbers().get(f"fig8.delay.{self.sweep.model}", math.nan)
+        return claimed_numbers().get(f"fig8.delay.{self.sweep.model}", math.nan)
 
 
 EXPERIMENTS = ("fig8",)

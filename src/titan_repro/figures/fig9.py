@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from titan_repro.analysis.clocks import BoardClock, Clock, OwnClock, timed
-from titan_repro.analysis.costs import paper_numbers
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.spread import Spread
@@ -20,11 +19,15 @@ from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
 from titan_repro.figures.style import colour
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import sweep_title
+from titan_repro.paper.published import claimed_numbers
 
 CLOCKS = ("measured", "modelled")
 PAPER_COLOUR = "#1a1a1a"
 STARS = (("*", "#1b7f79"), ("P", "#e6a117"), ("X", "#2b6cb0"), ("p", "#8c6bb1"), ("s", "#7f9c3b"))
 """Marks and colours of adaptive budgets."""
+
+PAPER_ENDS = {"15": "low", "100": "high"}
+"""The paper's claims by number of candidates, as their ids have it (paper/claims.csv)."""
 
 LOG_BELOW = -200.0
 """Time that is lost rather than saved, in percent, beyond which the axis is logarithmic."""
@@ -177,8 +180,9 @@ def _table(one: BudgetSweep, board: str) -> Table:
 
 def _paper_range(kind: str, candidates: str) -> tuple[float, float]:
     """Return the paper's lowest and highest number over its models, NaN where it gives none."""
-    ends = (f"fig9.{kind}.{candidates}.{end}" for end in ("low", "high"))
-    low, high = (paper_numbers().get(end, math.nan) for end in ends)
+    claim = f"fig9.{kind}_{PAPER_ENDS.get(candidates)}"
+    ends = (f"{claim}.{end}" for end in ("low", "high"))
+    low, high = (claimed_numbers().get(end, math.nan) for end in ends)
     return low, high
 
 
@@ -196,7 +200,7 @@ def _accuracy(axes: Any, one: BudgetSweep) -> None:
         band(axes, one.rs, "rs", "rs")
     axes.set_ylabel("final accuracy, %")
     axes.set_xlabel("candidates of a round")
-    paper = [f"{_paper_cell('accuracy', at)} % with {at}" for at in ("15", "100")]
+    paper = [f"{_paper_cell('accuracy', at)} % with {at}" for at in PAPER_ENDS]
     axes.set_title(f"{RANGE}; paper: {', '.join(paper)}", fontsize="small")
     _legend(axes)
 
@@ -223,7 +227,7 @@ def _time(axes: Any, one: BudgetSweep, board: str) -> None:
                 fontsize=7,
             )
     label: str | None = "paper, range over models"
-    for at in ("15", "100"):
+    for at in PAPER_ENDS:
         low, high = _paper_range("time", at)
         axes.vlines(int(at), low, high, color=PAPER_COLOUR, linewidth=5, alpha=0.3, label=label)
         label = None

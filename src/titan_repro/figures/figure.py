@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 import titan_repro.figures
 from titan_repro.analysis.replay import Replay
 from titan_repro.errors import ConfigurationError
-from titan_repro.figures.pictures import check_format, save
+from titan_repro.figures.pictures import check_format, save_picture
 from titan_repro.figures.table import Table
 
 OURS = ("gain",)
@@ -75,4 +75,4 @@ def draw_to(figure: Figure, data: Any, path: Path) -> None:
     check_format(path)
     picture, axes = figure.panels(data)
     figure.draw(data, axes)
-    save(picture, path)
+    save_picture(picture, path)

@@ -12,11 +12,14 @@ from titan_repro.files import write_atomically
 FORMATS = ("png", "pdf", "svg")
 
 
-def check_format(path: Path) -> None:
-    """Raise ConfigurationError unless the file's ending is one that can be drawn."""
+def check_format(path: Path, option: str = "--figure") -> None:
+    """Raise ConfigurationError unless the file's ending is one that can be drawn.
+
+    option: of the command, that names the file.
+    """
     if path.suffix.removeprefix(".") not in FORMATS:
         allowed = ", ".join(f".{name}" for name in FORMATS)
-        raise ConfigurationError(f"--figure: found {path}; allowed endings: {allowed}")
+        raise ConfigurationError(f"{option}: found {path}; allowed endings: {allowed}")
 
 
 def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, list[Any]]:
@@ -42,7 +45,7 @@ def logarithmic(axes: Any) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def save(figure: Any, path: Path) -> None:
+def save_picture(figure: Any, path: Path) -> None:
     """Write the figure in the format of the file's ending, and close it.
 
     Raises ConfigurationError for another kind of file, or one that cannot be written.

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from titan_repro.errors import ConfigurationError, DataError
+from titan_repro.errors import DataError
+from titan_repro.figures.pictures import check_format
 from titan_repro.figures.style import pyplot
 from titan_repro.files import write_atomically
 from titan_repro.seeds import generator
 from titan_repro.tasks.base import Task
 from titan_repro.tasks.readers.windows import AXES, STEPS
 
-FORMATS = ("png", "pdf", "svg")
 IMAGES_A_CLASS = 10
 QUANTITIES = ("acceleration", "rotation rate", "magnetic field")
 
@@ -35,13 +35,6 @@ SENSORS = {
 """By task name; another movement task is drawn in steps and stored units."""
 
 
-def check_format(path: Path) -> None:
-    """Raise ConfigurationError unless the file's ending is one that can be drawn."""
-    if path.suffix.removeprefix(".") not in FORMATS:
-        allowed = ", ".join(f".{name}" for name in FORMATS)
-        raise ConfigurationError(f"--output: found {path}; allowed endings: {allowed}")
-
-
 def plot_samples(task: Task, path: Path) -> None:
     """Draw training samples of every class, the same ones each time, into the file `path`.
 
@@ -49,7 +42,7 @@ def plot_samples(task: Task, path: Path) -> None:
     heat map a class; movement windows (900,) as curves, one window a class. Raises DataError for
     samples of another shape, or if the file cannot be written.
     """
-    check_format(path)
+    check_format(path, "--output")
     plt = pyplot()
     match task.input_shape:
         case (1 | 3, height, width) if height == width:

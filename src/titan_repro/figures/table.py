@@ -122,8 +122,8 @@ def _one_line(text: str) -> str:
 
 
 def _markdown(cell: str) -> str:
-    r"""Escape what Markdown would take for its own; `_` inside a word is not."""
-    escaped = re.sub(r"([\\|`*<])", r"\\\1", _one_line(cell))
+    r"""Escape what Markdown would take for its own: no `_` inside a word, no `*` between spaces."""
+    escaped = re.sub(r"([\\|`<]|(?<! )\*|\*(?! ))", r"\\\1", _one_line(cell))
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,6 +18,8 @@ FIGURE_OF_STREAM = {"clean": "7", "feature_noise": "11a", "label_noise": "11b"}
 
 CURVES_TASK = "cifar10"
 """Of every training curve in the paper."""
+
+_NUMBER_OR_RANGE = re.compile(r"([\d.]+)(?:-([\d.]+))?")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,18 @@ class Table1Cell:
 def claims() -> dict[str, Claim]:
     """Return every claim by its id."""
     return {row["id"]: Claim(**row) for row in csv.DictReader(_lines("claims.csv"))}
+
+
+@cache
+def claimed_numbers() -> dict[str, float]:
+    """Return the numbers among the claims by id; those of a range by id and ".low" or ".high"."""
+    numbers: dict[str, float] = {}
+    for claim in claims().values():
+        if found := _NUMBER_OR_RANGE.fullmatch(claim.paper_value):
+            first, second = found.groups()
+            ends = {"": first} if second is None else {".low": first, ".high": second}
+            numbers |= {claim.id + end: float(value) for end, value in ends.items()}
+    return numbers
 
 
 def table1_cell(model: str, selector: str) -> Table1Cell | None:

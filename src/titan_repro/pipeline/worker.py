@@ -93,9 +93,9 @@ def _handle_messages(name: str, training: "Channel", neighbour: "Channel") -> Ne
 
 def _set_up(name: str, training: "Channel", neighbour: "Channel") -> "Stage":
     """Receive the setup and return the stage that it makes, ready for round 0."""
+    from titan_repro.devices.process import configure_process
     from titan_repro.pipeline.messages import receive_packed
     from titan_repro.pipeline.stages import WORKERS, WorkerSetup
-    from titan_repro.process_setup import configure_process
 
     setup: WorkerSetup = receive_packed(training)
     configure_process(setup.device, setup.threads)

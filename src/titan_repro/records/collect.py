@@ -53,7 +53,7 @@ class Collection:
         return pd.DataFrame(rows, columns=None if rows else ["where", *KEYS])
 
     def curves(self) -> pd.DataFrame:
-        """Return one row an evaluation. Columns: RUN_COLUMNS, then those of Evaluation."""
+        """Return one row an evaluation. Columns: RUN_COLUMNS, then those of EvaluationRecord."""
         curves = [
             run.curve.assign(**{name: run.summary[name] for name in RUN_COLUMNS})
             for run in self.runs

@@ -186,7 +186,7 @@ class ExportedRun:
 
     @cached_property
     def curve(self) -> pd.DataFrame:
-        """One row an evaluation with the columns of Evaluation."""
+        """One row an evaluation with the columns of EvaluationRecord."""
         rows = self._parts[CURVES].of(self._id)
         return rows[list(CURVE_COLUMNS)].astype(CURVE_DTYPES)
 

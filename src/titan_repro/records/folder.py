@@ -27,7 +27,7 @@ the same files (but for measured times):
             restore(checkpoint.state)
         while run.next_round < rounds:
             run.append(RoundRecord(round=run.next_round, ...))
-            if due: run.evaluation(Evaluation(round=run.next_round, ...))
+            if due: run.evaluation(EvaluationRecord(round=run.next_round, ...))
             if stop.requested:
                 return run.interrupt(state(), {"status": "interrupted", ...})
             if due: run.save_checkpoint(state())
@@ -179,7 +179,7 @@ class RunFolder:
         return frame
 
     def evaluations(self) -> pd.DataFrame:
-        """Return one row an evaluation with the columns of Evaluation."""
+        """Return one row an evaluation with the columns of EvaluationRecord."""
         path = self.path / "evaluations.csv"
         try:
             table = pd.read_csv(path, dtype=CURVE_DTYPES)

@@ -42,7 +42,7 @@ class RecordedRun(Protocol):
 
     @property
     def curve(self) -> pd.DataFrame:
-        """One row an evaluation with the columns of Evaluation."""
+        """One row an evaluation with the columns of EvaluationRecord."""
         ...
 
     def sizes(self, rounds: int) -> pd.DataFrame:

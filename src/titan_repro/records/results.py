@@ -15,7 +15,7 @@ from titan_repro.records.storage import damaged, writing
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationRecord:
     """One point of a run's curves; the fields are the columns of evaluations.csv.
 
     round: rounds trained before this evaluation.
@@ -32,9 +32,9 @@ class Evaluation:
     samples: int
 
 
-CURVE_COLUMNS = tuple(field.name for field in fields(Evaluation))
+CURVE_COLUMNS = tuple(field.name for field in fields(EvaluationRecord))
 CURVE_DTYPES = {
-    field.name: "int64" if field.type is int else "float64" for field in fields(Evaluation)
+    field.name: "int64" if field.type is int else "float64" for field in fields(EvaluationRecord)
 }
 _HEADER = (",".join(CURVE_COLUMNS) + "\n").encode()
 
@@ -57,7 +57,7 @@ class EvaluationLog:
             file.flush()
             os.fsync(file.fileno())
 
-    def append(self, evaluation: Evaluation) -> None:
+    def append(self, evaluation: EvaluationRecord) -> None:
         """Add one line; `sync` puts it on the disk."""
         values = (str(getattr(evaluation, name)) for name in CURVE_COLUMNS)
         with writing(self._path), self._path.open("ab") as file:

@@ -14,7 +14,13 @@ from titan_repro.errors import RunFolderError
 from titan_repro.files import write_atomically
 from titan_repro.records import checkpoint as checkpoints
 from titan_repro.records.checkpoint import Checkpoint
-from titan_repro.records.results import FINAL, Evaluation, EvaluationLog, check_summary, is_final
+from titan_repro.records.results import (
+    FINAL,
+    EvaluationLog,
+    EvaluationRecord,
+    check_summary,
+    is_final,
+)
 from titan_repro.records.rounds import RoundParts, RoundRecord
 from titan_repro.records.storage import damaged, read_json, sha256_of, write_json, writing
 
@@ -69,7 +75,7 @@ class RunWriter:
         """Take the record of the next round. Raises ValueError for any other round's."""
         self._rounds.append(record)
 
-    def evaluation(self, evaluation: Evaluation) -> None:
+    def evaluation(self, evaluation: EvaluationRecord) -> None:
         """Add a point to the run's curves."""
         self._evaluations.append(evaluation)
 

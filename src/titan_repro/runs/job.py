@@ -11,7 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.config import validate
-from titan_repro.devices.process import prepare
+from titan_repro.devices.process import prepare_process
 from titan_repro.keys import check_known
 from titan_repro.pipeline.round import Executor
 from titan_repro.pipeline.workers import WorkerPool
@@ -66,7 +66,7 @@ def build(config: DictConfig) -> Job:
     """
     validate(config)
     check_known(config)
-    prepare(config.device.tensors, config.device.threads, config.executor.name)
+    prepare_process(config.device.tensors, config.device.threads, config.executor.name)
     network = build_network(config)
     selector = build_selector(config)
     check_stream(config)

@@ -25,8 +25,7 @@ from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
 from titan_repro.records.provenance import processors, provenance
-from titan_repro.records.results import MILESTONES, Milestone, Summary
-from titan_repro.records.results import Evaluation as EvaluationRecord
+from titan_repro.records.results import MILESTONES, EvaluationRecord, Milestone, Summary
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.records.signals import interruption
 from titan_repro.records.writer import RunWriter
@@ -37,7 +36,7 @@ from titan_repro.training import evaluate, fixed_subset, is_evaluated
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """A run's summary, its folder and whether all rounds that were asked for had been run before.
 
     The summary may be that of a longer run.
@@ -51,7 +50,7 @@ class Outcome:
 class InterruptedRun(Exception):  # noqa: N818 (no error: the run is saved)
     """The run was asked to stop and has saved itself, or was at its end and has finished."""
 
-    def __init__(self, outcome: Outcome, number: signal.Signals) -> None:
+    def __init__(self, outcome: RunOutcome, number: signal.Signals) -> None:
         super().__init__(f"asked to stop after {outcome.summary['rounds_done']} rounds")
         self.outcome = outcome
         self.signal = number
@@ -59,7 +58,7 @@ class InterruptedRun(Exception):  # noqa: N818 (no error: the run is saved)
 
 def run(
     config: DictConfig, command: Sequence[str] = (), callbacks: Sequence[Callback] = ()
-) -> Outcome:
+) -> RunOutcome:
     """Run what `config` describes, or go on with it, or tell its summary if it went so far.
 
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
@@ -68,13 +67,13 @@ def run(
     job = build(config)  # all that can be refused is refused before data are loaded
     folder = job.folder
     if job.elsewhere is not None:
-        return Outcome(Path(config.paths.export), job.elsewhere, already_there=True)
+        return RunOutcome(Path(config.paths.export), job.elsewhere, already_there=True)
     if summary := folder.completed(job.rounds):
-        return Outcome(folder.path, summary, already_there=True)
+        return RunOutcome(folder.path, summary, already_there=True)
     with ExitStack() as open_now:
         writer = open_now.enter_context(folder.claim())
         if summary := folder.completed(job.rounds):  # another process was faster
-            return Outcome(folder.path, summary, already_there=True)
+            return RunOutcome(folder.path, summary, already_there=True)
         workers = open_now.enter_context(job.workers)
         task = job.load()
         executor = job.executor(workers, task)
@@ -234,13 +233,13 @@ class _RunState:
         self.progress.usage = self._usage().state()
         return {"executor": dict(self.executor.state_dict()), "progress": vars(self.progress)}
 
-    def interrupt(self) -> Outcome:
+    def interrupt(self) -> RunOutcome:
         """Save the run as one that goes on later."""
         self.writer.flush()  # the modelled clock is read from the rounds on the disk
         summary = self.writer.interrupt(self.content(), self._summary("interrupted"))
-        return Outcome(self.folder.path, summary, already_there=False)
+        return RunOutcome(self.folder.path, summary, already_there=False)
 
-    def finish(self) -> Outcome:
+    def finish(self) -> RunOutcome:
         """Measure the end and say how the run ended.
 
         The curve's last point comes after the checkpoint: where a run of more rounds has no point,
@@ -250,7 +249,7 @@ class _RunState:
         self.writer.save_checkpoint(self.content())
         self._evaluate_part()
         summary = self._summary("diverged" if self.progress.diverged else "finished")
-        return Outcome(self.folder.path, self.writer.finish(summary), already_there=False)
+        return RunOutcome(self.folder.path, self.writer.finish(summary), already_there=False)
 
     def _summary(self, status: str) -> dict[str, Any]:
         progress = self.progress

@@ -104,7 +104,7 @@ def by_user(user_ids: Tensor | None, devices: int | None, seed: int) -> list[Ten
     return [torch.cat(part).sort().values for part in parts]
 
 
-def describe(
+def count_by_device(
     partition: Sequence[Tensor], labels: Tensor, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Return a table of samples, one row a device and one column a class."""

@@ -31,7 +31,7 @@ from titan_repro.tasks.readers.segments import (
 )
 from titan_repro.tasks.readers.windows import (
     STEPS,
-    build_task,
+    build_window_task,
     check_split,
     cut_windows,
     draw_test_groups,
@@ -122,7 +122,9 @@ class Dsads:
             )
         else:
             windows = self._load_archive(path, cache)
-        return build_task(self.name, source.form, ACTIVITIES, windows, self._test_part(windows))
+        return build_window_task(
+            self.name, source.form, ACTIVITIES, windows, self._test_part(windows)
+        )
 
     def fetch(self, data: Path) -> None:
         """Raise DataError: the repository has no library download."""

@@ -24,7 +24,7 @@ from titan_repro.tasks.readers.text import parse_numbers
 from titan_repro.tasks.readers.windows import (
     AXES,
     STEPS,
-    build_task,
+    build_window_task,
     check_split,
     cut_windows,
     draw_test_groups,
@@ -94,7 +94,9 @@ class Harbox:
                 lambda: _read(archive, members),
             )
         _warn_of_dropped(source.files[0], windows["dropped"])
-        return build_task(self.name, source.form, ACTIVITIES, windows, self._test_part(windows))
+        return build_window_task(
+            self.name, source.form, ACTIVITIES, windows, self._test_part(windows)
+        )
 
     def fetch(self, data: Path) -> None:
         """Raise DataError: only a person may download it."""

@@ -28,7 +28,7 @@ from titan_repro.tasks.readers.recordings import (
 )
 from titan_repro.tasks.readers.speech import (
     Decoder,
-    build_task,
+    build_speech_task,
     check_validation,
     check_words,
     count_parts,
@@ -109,7 +109,7 @@ class SpeechCommands:
         """
         parts = self._list(source)
         front_end = self._front_end()
-        return build_task(
+        return build_speech_task(
             self.name,
             source.form,
             self.words,

@@ -20,7 +20,7 @@ from titan_repro.tasks.base import Source, Task
 from titan_repro.tasks.readers.images import decode_image
 from titan_repro.tasks.readers.recordings import EncodedFile, Recordings, read_parquet_parts
 from titan_repro.tasks.readers.speech import (
-    build_task,
+    build_speech_task,
     check_validation,
     check_words,
     count_parts,
@@ -76,7 +76,7 @@ class SpeechSpectrograms:
         """
         parts = self._list(source)
         folder = source.files[0].parent
-        return build_task(
+        return build_speech_task(
             self.name,
             source.form,
             self.words,

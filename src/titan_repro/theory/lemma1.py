@@ -13,7 +13,7 @@ from titan_repro.theory.theorem2 import batch_variance, beta_minus_gamma, by_nor
 SOURCE = "section 3.2, Lemma 1"
 
 
-def optimise(gradients: Array) -> Array:
+def optimal_probabilities(gradients: Array) -> Array:
     """Return the probabilities, (n,), at which a numerical optimiser finds the least variance.
 
     It searches over logits from the uniform distribution; it is told nothing of norms.
@@ -33,7 +33,7 @@ def check() -> list[Statement]:
     worst = 0.0
     for seed in range(20):
         [gradients] = made_up_gradients(seed, (6,))
-        least = beta_minus_gamma(gradients, optimise(gradients))
+        least = beta_minus_gamma(gradients, optimal_probabilities(gradients))
         worst = max(worst, relative(beta_minus_gamma(gradients, by_norm(gradients)), least))
     better, independent = _one_pick_a_class()
     condition = "picks are weighted by 1 / (N p), and are independent"

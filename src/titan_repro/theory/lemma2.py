@@ -35,7 +35,7 @@ def least_variance(classes: Sequence[Array], batch_size: int) -> float:
     return sum(map(class_importance, classes)) ** 2 / (total**2 * batch_size)
 
 
-def optimise(classes: Sequence[Array], batch_size: int) -> float:
+def optimal_variance(classes: Sequence[Array], batch_size: int) -> float:
     """Return the least variance an optimiser finds over quotas and all probabilities at once."""
     sizes = [len(gradients) for gradients in classes]
 
@@ -77,7 +77,7 @@ def check() -> list[Statement]:
     worst = 0.0
     for seed in range(10):
         classes = made_up_gradients(seed, (4, 3, 5))
-        worst = max(worst, relative(least_variance(classes, 10), optimise(classes, 10)))
+        worst = max(worst, relative(least_variance(classes, 10), optimal_variance(classes, 10)))
     excess, away, example = 0.0, 0.0, ""
     for seed in range(50):
         classes = made_up_gradients(seed, (4, 3, 5, 2))

@@ -7,7 +7,7 @@ import pytest
 from tasks.parquet_files import write_images
 from titan_repro.errors import DataError
 from titan_repro.tasks.readers.parquet import (
-    count_rows,
+    count_parquet_rows,
     embedded_files,
     find_shards,
     first_row,
@@ -38,7 +38,7 @@ def test_reads_only_what_is_named_under_its_key(good: Path) -> None:
         "image": [b"one", b"two", b"three"]
     }
     assert first_row(good, embedded_files("image", "img")) == b"one"
-    assert count_rows(good) == 3
+    assert count_parquet_rows(good) == 3
 
 
 @pytest.mark.parametrize("width", [pa.int8(), pa.uint16(), pa.int32()])

@@ -10,7 +10,7 @@ from titan_repro.errors import DataError
 from titan_repro.tasks.cache import USER_IDS
 from titan_repro.tasks.readers.windows import (
     axis_moments,
-    build_task,
+    build_window_task,
     check_split,
     cut_windows,
     draw_test_groups,
@@ -99,9 +99,9 @@ def some_windows(count: int) -> dict[str, torch.Tensor]:
 def test_standardisation_sees_the_training_part_only():
     windows = some_windows(8)
     test = torch.arange(8) >= 6
-    task = build_task("harbox", "zip", ("a", "b"), windows, test)
+    task = build_window_task("harbox", "zip", ("a", "b"), windows, test)
     windows["inputs"][test] += 1000.0
-    moved = build_task("harbox", "zip", ("a", "b"), windows, test)
+    moved = build_window_task("harbox", "zip", ("a", "b"), windows, test)
     assert torch.equal(task.mean, moved.mean)
     assert torch.equal(task.std, moved.std)
     normal = task.normalise(task.train.inputs).reshape(-1, 9)
@@ -113,14 +113,16 @@ def test_fingerprint_depends_on_contents_and_split():
     windows = some_windows(8)
     test = torch.arange(8) >= 6
     prints = [
-        build_task("t", "s", ("a", "b"), windows, test).fingerprint,
-        build_task("t", "s", ("a", "b"), windows, test.flip(0)).fingerprint,
-        build_task("t", "s", ("a", "b"), windows | {USER_IDS: torch.zeros(8)}, test).fingerprint,
+        build_window_task("t", "s", ("a", "b"), windows, test).fingerprint,
+        build_window_task("t", "s", ("a", "b"), windows, test.flip(0)).fingerprint,
+        build_window_task(
+            "t", "s", ("a", "b"), windows | {USER_IDS: torch.zeros(8)}, test
+        ).fingerprint,
     ]
     assert len(set(prints)) == 3
-    assert prints[0] == build_task("t", "s", ("a", "b"), windows, test).fingerprint
+    assert prints[0] == build_window_task("t", "s", ("a", "b"), windows, test).fingerprint
 
 
 def test_an_empty_part_is_refused():
     with pytest.raises(DataError, match="4 windows of 4 users cannot be split"):
-        build_task("t", "s", ("a", "b"), some_windows(4), torch.zeros(4, dtype=torch.bool))
+        build_window_task("t", "s", ("a", "b"), some_windows(4), torch.zeros(4, dtype=torch.bool))

@@ -28,7 +28,7 @@ SHARD = re.compile(r"(?P<split>.+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.parquet
 
 
 @dataclass(frozen=True)
-class Column:
+class ParquetColumn:
     """A column to read: the names it may have (the first found is read) and its type.
 
     key: names it in the result of `read_columns`.
@@ -42,22 +42,24 @@ class Column:
     accepts: Callable[[pa.DataType], bool]
 
 
-def integers(name: str, *others: str) -> Column:
+def integers(name: str, *others: str) -> ParquetColumn:
     """Describe a column of integers of any width; read as int64."""
-    return Column(name, (name, *others), "integers", _int64, pa.types.is_integer)
+    return ParquetColumn(name, (name, *others), "integers", _int64, pa.types.is_integer)
 
 
-def text(name: str, *others: str) -> Column:
+def text(name: str, *others: str) -> ParquetColumn:
     """Describe a column of text, plain or dictionary-encoded; read as strings."""
-    return Column(name, (name, *others), "text", _strings, _is_text)
+    return ParquetColumn(name, (name, *others), "text", _strings, _is_text)
 
 
-def embedded_files(name: str, *others: str) -> Column:
+def embedded_files(name: str, *others: str) -> ParquetColumn:
     """Describe a column `struct<bytes: binary, path: string>`, or plain binary; read as bytes.
 
     A row whose bytes are null is read from the file that its path names, beside the parquet file.
     """
-    return Column(name, (name, *others), "struct<bytes: binary, path: string>", _bytes, _is_file)
+    return ParquetColumn(
+        name, (name, *others), "struct<bytes: binary, path: string>", _bytes, _is_file
+    )
 
 
 def find_shards(folder: Path, split: str) -> tuple[Path, ...]:
@@ -85,7 +87,7 @@ def find_shards(folder: Path, split: str) -> tuple[Path, ...]:
     return tuple(found[name] for name in names)
 
 
-def count_rows(file: Path) -> int:
+def count_parquet_rows(file: Path) -> int:
     """Return the number of rows, from the file's footer. Raises DataError as `read_columns`."""
     rows: int = _reading(file, lambda: pq.ParquetFile(file).metadata.num_rows)
     return rows
@@ -112,7 +114,7 @@ def unreadable_files(files: Iterable[Path], already: str = "") -> Iterator[str]:
                 yield str(error)
 
 
-def linked_files(file: Path, column: Column) -> tuple[Path, ...]:
+def linked_files(file: Path, column: ParquetColumn) -> tuple[Path, ...]:
     """Return the files that rows of an `embedded_files` column name instead of holding bytes.
 
     Takes milliseconds where the footer says that every row holds its bytes. A parquet file that
@@ -131,7 +133,7 @@ def linked_files(file: Path, column: Column) -> tuple[Path, ...]:
         return ()
 
 
-def read_columns(file: Path, *columns: Column) -> dict[str, pa.ChunkedArray]:
+def read_columns(file: Path, *columns: ParquetColumn) -> dict[str, pa.ChunkedArray]:
     """Read the given columns only, {column.key: array of one entry a row}, without nulls.
 
     Raises DataError, one line with the file's name, if the file is missing, a folder, not
@@ -147,7 +149,7 @@ def read_columns(file: Path, *columns: Column) -> dict[str, pa.ChunkedArray]:
     return result
 
 
-def first_row(file: Path, column: Column) -> Any:
+def first_row(file: Path, column: ParquetColumn) -> Any:
     """Return the column's first value without reading much else. Raises as `read_columns`.
 
     A file without rows is refused.
@@ -178,7 +180,9 @@ def _reading(file: Path, read: Callable[[], Any]) -> Any:
         ) from None
 
 
-def _convert(column: Column, values: pa.ChunkedArray, name: str, file: Path) -> pa.ChunkedArray:
+def _convert(
+    column: ParquetColumn, values: pa.ChunkedArray, name: str, file: Path
+) -> pa.ChunkedArray:
     """Return the column's values as they are read; DataError where one is null."""
     converted = _reading(file, partial(column.convert, values, name, file))
     if converted.null_count:
@@ -187,7 +191,7 @@ def _convert(column: Column, values: pa.ChunkedArray, name: str, file: Path) -> 
     return converted
 
 
-def _find(column: Column, parquet: pq.ParquetFile, file: Path) -> str:
+def _find(column: ParquetColumn, parquet: pq.ParquetFile, file: Path) -> str:
     """Return the name that the column has in this file, if it is of the right type."""
     schema = _reading(file, lambda: parquet.schema_arrow)
     name = next((name for name in column.names if name in schema.names), None)

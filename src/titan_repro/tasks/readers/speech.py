@@ -87,7 +87,7 @@ def _absent(recordings: Recordings, words: Sequence[str]) -> list[str]:
     return [word for label, word in enumerate(words) if label not in present]
 
 
-def build_task(
+def build_speech_task(
     name: str,
     form: str,
     words: Sequence[str],

@@ -79,7 +79,7 @@ def check_split(split: str, allowed: tuple[str, ...], fraction: float) -> None:
         raise ValueError(f"test_fraction: found {fraction}; allowed: between 0 and 1, exclusive")
 
 
-def build_task(
+def build_window_task(
     name: str, source: str, classes: tuple[str, ...], windows: Mapping[str, Tensor], test: Tensor
 ) -> Task:
     """Put windows into the two parts of a task, standardised per axis by the training part.

@@ -10,7 +10,7 @@ import pytest
 FAULTS_OF_FORTY_ROUNDS = """
 import resource
 import torch
-from titan_repro.allocator import keep_freed_memory
+from titan_repro.devices.process import keep_freed_memory
 
 torch.set_num_threads(1)
 stem = torch.nn.Sequential(
