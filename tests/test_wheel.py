@@ -1,6 +1,7 @@
 """The wheel alone, in an environment of its own and far from the checkout, is the whole program."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -80,7 +81,8 @@ def test_the_program_comes_from_the_wheel(environment, tmp_path):
 
 def test_the_commands_work_in_an_empty_folder(environment, tmp_path):
     bin_folder = environment / "bin"
-    assert "selector: camel, ce, cis" in run(bin_folder / "titan-run", "--help", folder=tmp_path)
+    page = run(bin_folder / "titan-run", "--help", folder=tmp_path)
+    assert re.search(r"  selector=\n    camel +\S.*\n    ce +\S.*\n    cis ", page)
     tiny = ("rounds=3", "evaluate_every=3", "evaluation_samples=20")
     printed = run(bin_folder / "titan-run", *tiny, folder=tmp_path)
     assert "finished, 3 of 3 rounds" in printed

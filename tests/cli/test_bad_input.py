@@ -76,7 +76,7 @@ RUN = [
     (["selector.policy.memory=null"], "selector.policy.memory: found null"),
     (["--resolve"], "The --resolve flag can only be used"),
     (["--config-name=other"], "configuration: found 'other'; allowed: none"),
-    (["--config-dir=/nowhere"], "Additional config directory '/nowhere' not found"),
+    (["--config-dir=/nowhere"], "--config-dir: found /nowhere; allowed: a folder that exists"),
     (["-m", "selector=rs,tytan"], "selector: found 'tytan'; allowed: camel"),
 ]
 

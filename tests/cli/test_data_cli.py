@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -248,7 +249,7 @@ def test_devices_prints_a_row_for_every_device_and_every_sample_once(command) ->
 
 
 def test_devices_refuses_users_where_the_data_names_none(command) -> None:
-    assert "names no users" in refusal(command("devices", "digits", "--by", "user"))
+    assert "name no users" in refusal(command("devices", "digits", "--by", "user"))
 
 
 # --- the surroundings
@@ -288,6 +289,10 @@ class Mine(Digits):
 
 class Halfway:
     name = "halfway"
+
+class Faulty(Mine):
+    def load(self, source, cache):
+        return {}["nothing"]
 """
 
 
@@ -362,6 +367,25 @@ def test_the_folder_may_stand_anywhere(own: Path, capsys: pytest.CaptureFixture[
 def test_own_tasks_that_cannot_be_are_refused(command, own: Path, text: str, words: str) -> None:
     (own / "task" / "mine.yaml").write_text(text)
     assert words in refusal(command("check", "mine", "--config-dir", str(own)))
+
+
+@pytest.mark.parametrize("wanted", [False, True], ids=["", "traceback"])
+@pytest.mark.parametrize("asked", ["check", "show", "devices"])
+def test_what_an_own_loader_raises_is_one_line(
+    command, own: Path, monkeypatch: pytest.MonkeyPatch, asked: str, wanted: bool
+) -> None:
+    monkeypatch.setenv("TITAN_TRACEBACK", "1" if wanted else "0")
+    file = own / "task" / "mine.yaml"
+    file.write_text(file.read_text().replace("my_titan_loader.Mine", "my_titan_loader.Faulty"))
+    status, output, errors = command(asked, "mine", "--config-dir", str(own))
+    assert (status, output) == (4, "")
+    *trace, said = errors.splitlines()
+    assert re.fullmatch(
+        r"titan-data: KeyError: 'nothing' \(at .*my_titan_loader\.py:\d+, in Faulty\.load\); "
+        r"TITAN_TRACEBACK=1 shows the traceback",
+        said,
+    )
+    assert trace[:1] == (["Traceback (most recent call last):"] if wanted else [])
 
 
 def test_a_folder_that_is_not_there_is_refused(command, tmp_path: Path) -> None:

@@ -43,9 +43,11 @@ def folder_of(runs, selector):
 
 
 def rows(out):
-    """Return the cells of a printed table, by its header."""
+    """Return the cells of a printed table, by its header; the table's title stands above it."""
     header, _, *lines = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in out.splitlines()
+        if line.startswith("|")
     ]
     return [dict(zip(header, line, strict=True)) for line in lines]
 

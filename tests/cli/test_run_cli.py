@@ -13,7 +13,7 @@ import threading
 
 import pytest
 import yaml
-from commands import TINY, TITAN_RUN, call, finish, result, run_folders, start
+from commands import TINY, TITAN_RUN, call, result, run_folders
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from titan_repro.cli import run_summary
@@ -165,14 +165,13 @@ def test_divergence_is_a_result_and_a_sweep_goes_on(tmp_path):
     assert "diverged before, not run again" in again.out
 
 
-def test_workers_of_a_launcher_run_a_sweep_and_a_refused_job_is_told(tmp_path):
+def test_workers_of_a_launcher_run_a_sweep_and_a_refused_job_is_told(tmp_path, capfd):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    answer = finish(
-        start("-m", *launcher, "selector=titan,rs", "batch_size=31", *TINY, folder=tmp_path)
-    )
+    runs = f"paths.runs={tmp_path / 'runs'}"  # workers may be an earlier test's, elsewhere
+    answer = call("-m", *launcher, "selector=titan,rs", "batch_size=31", *TINY, runs)
     assert answer.status == 2
-    assert "Traceback" not in answer.err
+    assert "Traceback" not in answer.err + capfd.readouterr().err  # ours, and that of the workers
     said = [line for line in answer.err.splitlines() if line.startswith("titan-run: ")]
     assert len(said) == 1
     assert "batch_size: found 31; allowed: at most the 30 candidates" in said[0]

@@ -16,12 +16,17 @@ from titan_repro.cli.version import ShowVersion
 from titan_repro.conf_path import own_modules
 from titan_repro.config import PathsConfig
 from titan_repro.errors import ConfigurationError, UserError
+from titan_repro.failures import as_user_error
 
 # What imports torch is imported by the commands that need it, so that --help answers at once.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 done, 1 data are damaged, 2 something to mend, 130 interrupted."""
+    """Return the exit status.
+
+    0 done, 1 data are damaged or this program failed, 2 something to mend, 4 a loader of the
+    user's own failed, 130 interrupted.
+    """
     options = _parser().parse_args(arguments, argparse.Namespace(config_dir=None))
     logging.basicConfig(format="titan-data: %(message)s")
     logging.getLogger("titan_repro").setLevel(logging.INFO)
@@ -38,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the program that reads our output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        failure = as_user_error(error)
+        print(f"titan-data: {one_line(failure)}", file=sys.stderr)
+        return failure.exit_status
     return status
 
 
@@ -70,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="titan-data",
         parents=[own],
         description="The data sets that titan-run trains on.",
-        epilog="Exit status: 0 done, 1 data are damaged, 2 something to mend, 130 interrupted.",
+        epilog="Exit status: 0 done, 1 data are damaged or this program failed, 2 something to "
+        "mend, 4 a loader of your own failed, 130 interrupted. TITAN_TRACEBACK=1 shows where a "
+        "failure of 1 or 4 comes from.",
     )
     parser.add_argument("--version", action=ShowVersion)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

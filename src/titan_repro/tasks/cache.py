@@ -12,6 +12,7 @@ import logging
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -77,9 +78,9 @@ def cached_task(
     name: str,
     source: str,
     classes: tuple[str, ...],
-    settings: Mapping[str, object],
-    files: Iterable[Path],
     prepare: Callable[[], tuple[Split, Split]],
+    settings: Mapping[str, object] = MappingProxyType({}),
+    files: Iterable[Path] = (),
     channel: int = 0,
 ) -> Task:
     """Return the task whose training and test parts `prepare()` makes, from the cache if there.
