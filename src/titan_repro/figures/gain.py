@@ -79,10 +79,10 @@ def _table(group: pd.DataFrame, notes: Sequence[str]) -> Table:
 def _cells(gain: Gain) -> tuple[str, str]:
     if gain.interval.number == 0:
         return "no pair", ""
-    return told(gain.interval), "" if isnan(gain.p) else f"{gain.p:.3f}"
+    return with_interval(gain.interval), "" if isnan(gain.p) else f"{gain.p:.3f}"
 
 
-def told(interval: Interval) -> str:
+def with_interval(interval: Interval) -> str:
     """Write an estimate and its interval, with signs; alone where one seed has no interval."""
     if np.isinf(interval.low):
         return f"{interval.estimate:+.2f}"
