@@ -87,7 +87,7 @@ def cached_task(
 
     Mean and standard deviation are taken over the training part, apart for each entry of the axis
     `channel` of input_shape: (channels, ...) by default. They and the fingerprint are stored with
-    the parts. Other arguments as for `cached` and `Task`.
+    the parts. Other arguments as for `cached` and `Task`; data that no file holds need no `files`.
     """
 
     def tensors() -> dict[str, Tensor]:
