@@ -13,7 +13,7 @@ from titan_repro.boards.paper_model import paper_setups
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import identity, plain, validate
 from titan_repro.devices import process as profile
-from titan_repro.devices.process import check_cores, place, prepare
+from titan_repro.devices.process import check_cores, place, prepare_process
 from titan_repro.errors import ConfigurationError
 from titan_repro.records.identity import run_id
 
@@ -209,7 +209,7 @@ def test_places(monkeypatch):
 @pytest.mark.parametrize("tensors", ["cuda", "cpu+cuda", "cuda+cpu"])
 def test_without_a_gpu_profiles_that_want_one_are_refused(monkeypatch, tensors):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for refuse in (place, lambda name: prepare(name, 1, "processes")):
+    for refuse in (place, lambda name: prepare_process(name, 1, "processes")):
         with pytest.raises(ConfigurationError, match="no CUDA GPU; allowed here: device=host"):
             refuse(tensors)
 
@@ -221,21 +221,21 @@ def test_one_process_cannot_be_on_two_devices(monkeypatch):
             ConfigurationError,
             match=rf"^executor: found inline .*={re.escape(tensors)}.*processes$",
         ):
-            prepare(tensors, 1, "inline")
+            prepare_process(tensors, 1, "inline")
 
 
 def test_this_process_is_made_ready_for_training_alone(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     configured = []
     monkeypatch.setattr(profile, "configure_process", lambda *given: configured.append(given))
-    prepare("cpu+cuda", 1, "processes")
-    prepare("cuda+cpu", 2, "processes")
+    prepare_process("cpu+cuda", 1, "processes")
+    prepare_process("cuda+cpu", 2, "processes")
     assert configured == [(torch.device("cpu"), 1), (torch.device("cuda"), 2)]
 
 
 def test_unknown_places_are_refused():
     with pytest.raises(ConfigurationError, match=r"device\.tensors: found 'tpu'; allowed: cpu,"):
-        prepare("tpu", 1, "inline")
+        prepare_process("tpu", 1, "inline")
 
 
 def test_cores(monkeypatch):

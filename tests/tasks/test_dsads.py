@@ -103,7 +103,7 @@ def test_a_window_is_100_steps_of_one_unit_and_runs_over_segment_borders(unpacke
         assert np.array_equal(found, steps[:200, unit].reshape(2, 900))
 
 
-def test_owners_are_subject_times_units(unpacked):
+def test_user_ids_are_subject_times_units(unpacked):
     _, _, user_ids = whole(load(unpacked))
     assert torch.equal(user_ids.bincount(), torch.full((SUBJECTS * 3,), 19 * 2))
 

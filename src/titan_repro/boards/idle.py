@@ -1,6 +1,6 @@
 """How much of the selection processor is idle, over modelled time: piecewise constant traces.
 
-A share of 1 is a processor that nobody else uses, 0 one that is fully taken. Whatever the others
+A share of 1 is a processor that is free, 0 one that other programs take whole. Whatever they
 do, training has a processor of its own and is not slowed down (paper section 3.4).
 """
 
@@ -130,7 +130,7 @@ def random_walk(step: float, every_seconds: float, start: float, seed: int) -> I
 
 
 ALWAYS = constant(1.0)
-"""Nobody else uses the processor."""
+"""No other program uses the processor."""
 
 
 def read_idle(node: Mapping[str, Any]) -> IdleTrace:

@@ -1,8 +1,8 @@
 """Memory of training and of selection beside it, in bytes of tensors.
 
-Counted, not measured: no allocator, no framework, no CUDA context. One process's are the same for
-every selector; a second process's would be hundreds of MB, and figure 6(c) of the paper, in tens,
-leaves them out as well.
+Counted, not measured. What allocator, framework and CUDA context add in the training process is the
+same for every selector. In a process for selection they would add hundreds of MB; figure 6(c) of
+the paper, in tens of MB, leaves them out as well.
 """
 
 import copy
