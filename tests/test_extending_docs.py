@@ -52,6 +52,9 @@ def test_a_command_of_the_page_runs(folder, command):
 
 def test_workers_of_a_launcher_find_the_modules(folder):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)  # workers of a test before know other modules
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     answer = call("selector=margin", "seed=0,1", "rounds=3", *launcher, "--config-dir=my", "-m")
     assert answer.status == 0, answer.err
