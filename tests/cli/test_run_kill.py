@@ -61,6 +61,7 @@ def saved_rounds(folder: Path) -> int:
     return 0 if saved is None else saved.next_round
 
 
+@pytest.mark.slow
 def test_ten_kills_in_a_row_leave_no_trace_in_the_result(configure, tmp_path):
     sizes = ("rounds=60", "evaluate_every=7", "evaluation_samples=50")
     config = configure(*sizes, *REMEMBERING)

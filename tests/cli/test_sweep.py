@@ -152,7 +152,13 @@ def in_rounds(folder: Path) -> int:
 
 
 @launchers
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_stops_the_sweep_within_two_seconds_and_saves(tmp_path, launcher, number, status):
     at_once = 2 if launcher else 1
     process = start(
@@ -174,7 +180,9 @@ def test_a_signal_stops_the_sweep_within_two_seconds_and_saves(tmp_path, launche
     assert answer.status == status
     assert "Traceback" not in answer.err
     assert seconds < 2 * busy()
-    assert not [worker for worker in workers if worker.is_running() and not _is_tracker(worker)]
+    ending = [worker for worker in workers if not _is_tracker(worker)]
+    _, alive = psutil.wait_procs(ending, timeout=5)  # they end with the command, not before it
+    assert not alive
     saved = summaries(tmp_path)
     assert [summary["status"] for summary in saved] == ["interrupted"] * at_once
     done = {summary["seed"]: summary["rounds_done"] for summary in saved}
@@ -198,6 +206,7 @@ def _is_tracker(process: psutil.Process) -> bool:
         return True
 
 
+@pytest.mark.slow
 @needs_joblib
 def test_a_killed_sweep_leaves_no_worker_behind(tmp_path):
     process = start(

@@ -267,6 +267,7 @@ def test_a_stopped_command_goes_on_to_the_same_bits(configure, tmp_path, stops):
     assert result(folder) == undisturbed(configure, COMMANDED)
 
 
+@pytest.mark.slow
 def test_a_command_that_is_suspended_and_continued_goes_on(tmp_path):
     """As with Ctrl-Z and fg, for longer than any process may be silent."""
     command = Command(tmp_path, "executor.timeout_seconds=1.5")
