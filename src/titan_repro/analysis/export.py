@@ -15,7 +15,7 @@ from titan_repro.records.results import is_final
 class Exported:
     """What an export came to.
 
-    runs: in it. kept: of these, the ones that only the export has. left_out: runs that have
+    runs: in it. kept: of these, the ones that only it had, or had further. left_out: runs that have
     neither ended nor been measured. damaged: a line for each that cannot be read.
     """
 
@@ -42,7 +42,6 @@ def export_runs(source: Path, folder: Path) -> Exported:
             left_out.append(LeftOut(run.where, run.summary["rounds_done"], run.summary["status"]))
     left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
     chosen = furthest([*before, *measured])
-    known = {run.summary["run_id"] for run in measured}
     prepared, damaged = [], []
     for run in chosen.values():
         try:
@@ -55,7 +54,7 @@ def export_runs(source: Path, folder: Path) -> Exported:
     write_export(prepared, folder)
     return Exported(
         runs=len(prepared),
-        kept=len({run.summary["run_id"] for run in before} - known),
+        kept=sum(chosen[run.summary["run_id"]] is run for run in before),
         megabytes=sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6,
         left_out=tuple(left_out),
         damaged=(*found.damaged, *damaged),

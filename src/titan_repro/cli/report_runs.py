@@ -75,7 +75,7 @@ def _export(options: argparse.Namespace) -> None:
         _warn(f"left out: {line}")
     if exported.left_out:
         _warn(f"left out, not measured yet: {_names(exported.left_out)}")
-    older = f", {exported.kept} of them only there" if exported.kept else ""
+    older = f", {exported.kept} of them as they were" if exported.kept else ""
     print(f"{options.folder}: {exported.runs} runs{older}, {exported.megabytes:.2f} MB")
 
 
