@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from stopping import StopAfter
 from titan_repro.analysis.clocks import choose_clock
 from titan_repro.analysis.export import export_runs
 from titan_repro.analysis.load import load_runs
@@ -58,26 +58,6 @@ def runs(configure, kept, monkeypatch):
         with pytest.raises(InterruptedRun):
             run(configure(*tiny, "selector=ce", "rounds=12"), callbacks=[StopAfter(10)])
     return kept
-
-
-class StopAfter:
-    """A callback that asks to stop after a number of rounds in all."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def begin(self, folder, start, rounds):
-        pass
-
-    def round(self, record):
-        if record.round + 1 == self.rounds:
-            signal.raise_signal(signal.SIGINT)
-
-    def evaluation(self, rounds_done, evaluation):
-        pass
-
-    def end(self):
-        pass
 
 
 def contents(folder):

@@ -2,10 +2,10 @@
 
 import json
 import shutil
-import signal
 
 import pytest
 
+from stopping import StopAfter
 from tasks.speech_files import write_folder
 from titan_repro.analysis.load import at_rounds, load_runs
 from titan_repro.errors import RunFolderError
@@ -186,26 +186,6 @@ def test_an_interrupted_run_counts_where_it_was_measured(lengths, configure):
     assert (row["status"], row["rounds"]) == ("finished", 4)
     assert list(runs.curves["round"]) == [0, 2, 4]
     assert runs.longer == 1
-
-
-class StopAfter:
-    """A callback that asks to stop after a number of rounds in all."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def begin(self, folder, start, rounds):
-        pass
-
-    def round(self, record):
-        if record.round + 1 == self.rounds:
-            signal.raise_signal(signal.SIGINT)
-
-    def evaluation(self, rounds_done, evaluation):
-        pass
-
-    def end(self):
-        pass
 
 
 MILESTONE = {
