@@ -31,7 +31,7 @@ from titan_repro.records.signals import interruption
 from titan_repro.records.writer import RunWriter
 from titan_repro.runs.callback import Callback, told
 from titan_repro.runs.job import Job, build
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, counts
 from titan_repro.training import evaluate, fixed_subset, is_evaluated
 
 
@@ -163,7 +163,11 @@ class _RunState:
 
     def restore(self, command: Sequence[str]) -> None:
         """Note this start, and go on from the checkpoint if there is one."""
-        data = {"source": self.task.source, "fingerprint": self.task.fingerprint}
+        data = {
+            "source": self.task.source,
+            "fingerprint": self.task.fingerprint,
+            "class_sizes": counts(self.task)["train"].tolist(),
+        }
         checkpoint = self.writer.start(self.job.text, provenance(command, data))
         if checkpoint is not None:
             self.executor.load_state_dict(checkpoint.state["executor"])
