@@ -46,7 +46,8 @@ class Effect:
 class Effects:
     """Runs that differ in nothing but the keys named, at one number of rounds.
 
-    group: one row a run, as `Runs.summaries`. effects: the key of the largest effect first.
+    group: one row a run, as `Runs.summaries`. effects: of other selectors, then of keys, those with
+        the largest effect first.
     later: whether this is beyond the rounds at which most pairs are.
     """
 
@@ -109,7 +110,7 @@ def _ranked(group: pd.DataFrame) -> list[Effect]:
     for effect in effects:
         size = float(np.nan_to_num(abs(effect.gain.interval.estimate), nan=-1.0))
         largest[effect.keys] = max(size, largest.get(effect.keys, -1.0))
-    return sorted(effects, key=lambda effect: (-largest[effect.keys], effect.keys))
+    return sorted(effects, key=lambda one: (one.keys != "selector", -largest[one.keys], one.keys))
 
 
 def _row(run: RecordedRun, default_of: DefaultOf) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """What each key is worth beside the default Titan, the keys with the largest effects on top.
 
 A panel a task and model: a line a change, a dot a seed, and the mean with its 95 % interval: blue
-where the change gains, red where it loses, grey where the interval holds 0.
+where the change gains, red where it loses, grey where the interval holds 0. Other selectors come
+first, as a yardstick.
 """
 
 import textwrap
@@ -33,8 +34,8 @@ NOTES = (
     "Effect: final accuracy on the whole test set less that of the default Titan with the same "
     "seed, in points: mean over seeds and 95 % interval by the t distribution (none of one seed). "
     "p: exact sign flip, two-sided, adjusted by Holm for all lines of a table; 5 seeds cannot pass "
-    "0.05 and 6 can. no pair: no seed at which both finished. Keys are ranked by their largest "
-    "effect, whatever its interval.",
+    "0.05 and 6 can. no pair: no seed at which both finished. Other selectors stand first; "
+    "keys are ranked by their largest effect, whatever its interval.",
 )
 LATER = "Only runs that go on as far; ranked at fewer rounds above."
 
@@ -137,7 +138,7 @@ def _panel(axes: Any, effects: Sequence[Effect]) -> None:
 def _line(axes: Any, place: int, effect: Effect) -> None:
     gain, interval = effect.gain, effect.gain.interval
     hue = _colour(interval)
-    axes.plot(gain.deltas, [place] * len(gain.deltas), "o", color=hue, alpha=0.35, markersize=3)
+    axes.plot(gain.deltas, [place] * len(gain.deltas), "o", color=hue, alpha=0.5, markersize=3.5)
     if np.isfinite(interval.low):
         axes.plot([interval.low, interval.high], [place, place], color=hue, linewidth=2)
     axes.plot([interval.estimate], [place], "D", color=hue, markersize=4.5)

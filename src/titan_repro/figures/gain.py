@@ -143,6 +143,6 @@ def leave_out_collapses(axes: Any, ranked: Sequence[Gain]) -> None:
     margin = 0.06 * (high - low)
     axes.set_xlim(low - 3 * margin, high + margin)
     for place, gain in enumerate(ranked):
-        if gain.interval.estimate <= -10:
+        if gain.interval.estimate < low - 3 * margin:
             words = f"{gain.interval.estimate:+.0f}"
             axes.text(low - 2.5 * margin, place, f"◂ {words}", va="center", fontsize="small")
