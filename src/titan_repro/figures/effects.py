@@ -33,8 +33,9 @@ BETTER, WORSE, UNKNOWN = "#2b6cb0", "#c0392b", "#8a8a8a"
 NOTES = (
     "Effect: final accuracy on the whole test set less that of the default Titan with the same "
     "seed, in points: mean over seeds and 95 % interval by the t distribution (none of one seed). "
-    "p: exact sign flip, two-sided, adjusted by Holm for all lines of a table; 5 seeds cannot pass "
-    "0.05 and 6 can. no pair: no seed at which both finished. Other selectors stand first; "
+    "An interval is its own line's: of 20 changes without an effect, one leaves out 0 by chance. "
+    "p: exact sign flip, two-sided, adjusted by Holm for all lines of a table; of several lines, 6 "
+    "seeds cannot pass 0.05. no pair: no seed at which both finished. Other selectors stand first; "
     "keys are ranked by their largest effect, whatever its interval.",
 )
 LATER = "Only runs that go on as far; ranked at fewer rounds above."
