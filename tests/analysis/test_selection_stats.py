@@ -21,7 +21,7 @@ from titan_repro.analysis.selection_stats import (
 )
 from titan_repro.analysis.stream_shares import stream_noise, stream_shares
 from titan_repro.records.blocks import Kept
-from titan_repro.runs import run as run_module
+from titan_repro.runs import state
 from titan_repro.runs.run import run
 
 
@@ -134,7 +134,7 @@ def noisy_runs(tmp_path_factory):
 def runs(configure, noisy_runs, monkeypatch):
     """Two seeds of rs, titan and hl on a stream of noisy labels."""
     if not noisy_runs.exists():
-        monkeypatch.setattr(run_module, "MILESTONES", (10,))
+        monkeypatch.setattr(state, "MILESTONES", (10,))
         tiny = ("evaluate_every=100", "evaluation_samples=50", f"paths.runs={noisy_runs}")
         for selector in ("rs", "titan", "hl"):
             for seed in (0, 1):
