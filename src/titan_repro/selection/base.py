@@ -24,6 +24,7 @@ class Needs(Enum):
     INPUTS = "inputs"
     LOGITS = "logits"
     EMBEDDINGS = "embeddings"  # logits and the input of the last layer
+    INPUTS_AND_LOGITS = "inputs_and_logits"
     FULL_GRADIENTS = "full_gradients"  # moments of the gradients over all parameters
 
 
@@ -68,10 +69,12 @@ class Scores:
 
     labels: (N,) int64.
     stream_counts: (C,) int64 or float, arrivals of each class in this round's stream.
-    inputs: (N, *input_shape) float32, if INPUTS are needed.
-    logits: (N, C) float32, if LOGITS or EMBEDDINGS are needed.
+    inputs: (N, *input_shape) float32, if INPUTS or INPUTS_AND_LOGITS are needed.
+    logits: (N, C) float32, if LOGITS, INPUTS_AND_LOGITS or EMBEDDINGS are needed.
     embeddings: (N, d) float32, if EMBEDDINGS are needed.
     moments: if FULL_GRADIENTS are needed.
+    positions: (N,) int64, which sample each is: its place in the training split. None where that
+        is not known, in a loop that does not say (titan_repro.api).
     """
 
     labels: Tensor
@@ -80,6 +83,7 @@ class Scores:
     logits: Tensor | None = None
     embeddings: Tensor | None = None
     moments: GradientMoments | None = None
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
