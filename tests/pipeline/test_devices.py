@@ -47,7 +47,7 @@ SELECTORS = [
     ["selector=titan", "filter.score=random", "filter.quota=global"],
     ["selector=titan", "filter.score=rank_mix", "filter.pooling=average", "class_mass=stream"],
     ["selector=titan_literal"],
-    ["selector=rho_loss"],
+    ["selector=rho_loss", "selector.policy.held_out=1e-9"],  # positions read 0 here, held out
     ["selector=uds"],
     ["selector=gradmatch"],
     ["selector=kcenter"],

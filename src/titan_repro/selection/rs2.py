@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from titan_repro.selection.base import Needs, Scores, Selection, check_batch, required
 from titan_repro.selection.sampling import shuffled
@@ -23,56 +22,47 @@ class RepeatedRandomSubsets:
     needs = Needs.NOTHING
 
     def __init__(self) -> None:
-        self._chosen = torch.zeros(0, dtype=torch.int32)  # how often, by position
+        self._chosen = np.zeros(0, dtype=np.int32)  # how often, by position
 
     def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Choose by the number of earlier choices, equal ones at random, and count this one.
 
-        A copy that comes twice in a round counts as chosen once more with each copy before it.
+        Where a sample comes twice in a round, the second copy stands as if the first were chosen.
         """
         check_batch(candidates, batch_size)
-        positions = required(candidates.positions, "positions")
-        self._grow(positions)
+        positions = required(candidates.positions, "positions").numpy()
+        self._grow(int(positions.max()) + 1)
         order = shuffled(len(candidates), generator).numpy()
-        samples = np.unique(positions.numpy(), return_inverse=True)[1]
-        counts = self._chosen.numpy()[positions.numpy()] + copies_before(samples, order)
+        counts = self._chosen[positions] + copies_before(positions)
         picks = order[counts[order].argsort(kind="stable")][:batch_size]
-        numbers = smallest_chances(counts, batch_size)
-        shared = np.bincount(samples, numbers) / np.bincount(samples)  # copies are alike
-        self._chosen = self._chosen.index_add(
-            0, positions[picks], torch.ones(batch_size, dtype=torch.int32)
-        )
+        chances = smallest_chances(counts, batch_size)
+        np.add.at(self._chosen, positions[picks], 1)
         return Selection(
             indices=torch.from_numpy(picks),
             weights=torch.ones(batch_size),
-            probabilities=torch.from_numpy(shared[samples[picks]].astype(np.float32)),
+            probabilities=torch.from_numpy(chances[picks].astype(np.float32)),
         )
 
-    def _grow(self, positions: Tensor) -> None:
-        """Make room for the counts of these positions."""
-        missing = int(positions.max()) + 1 - len(self._chosen)
-        if missing > 0:
-            more = torch.zeros(missing, dtype=torch.int32)
-            self._chosen = torch.cat([self._chosen, more])
+    def _grow(self, size: int) -> None:
+        """Make room for the counts of `size` positions."""
+        missing = max(size - len(self._chosen), 0)
+        self._chosen = np.pad(self._chosen, (0, missing))
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return how often each sample was chosen."""
-        return {"chosen": self._chosen}
+        return {"chosen": torch.tensor(self._chosen)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self._chosen = state["chosen"].cpu().clone()
+        self._chosen = state["chosen"].cpu().numpy().copy()
 
 
-def copies_before(samples: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return how many copies of the same sample come before each candidate in `order`, (N,).
-
-    samples: (N,) int64 from 0 on, which sample each candidate is.
-    """
-    grouped = order[samples[order].argsort(kind="stable")]  # sample after sample, each in order
-    sizes = np.bincount(samples)
-    before = np.empty_like(order)
-    before[grouped] = np.arange(len(order)) - np.repeat(sizes.cumsum() - sizes, sizes)
+def copies_before(positions: np.ndarray) -> np.ndarray:
+    """Return how many earlier candidates are the same sample as each, (N,), given (N,) int64."""
+    grouped = positions.argsort(kind="stable")
+    ordered = positions[grouped]
+    before = np.empty_like(positions)
+    before[grouped] = np.arange(len(positions)) - ordered.searchsorted(ordered)
     return before
 
 
