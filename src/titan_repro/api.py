@@ -150,9 +150,9 @@ def selector(
 ) -> LoopSelector:
     """Return what chooses batches for a model.
 
-    name: a selector of conf/selector: rs, stratified, is, ll, hl, ce, ocs, camel, cis, titan or
-        titan_literal. Batches are for training at once; for the paper's delay of one round, train
-        the batch of the call before.
+    name: a selector of conf/selector: rs, stratified, is, ll, hl, ce, ocs, camel, cis, titan,
+        titan_literal, or another policy of the field (docs/design.md lists them). Batches are for
+        training at once; for the paper's delay of one round, train the batch of the call before.
     model: maps inputs to logits (n, num_classes). Of a model of this package the parts are known.
         Of any other, embeddings are the input of its last nn.Linear, and the coarse filter's
         features are the output of its first child.
@@ -162,7 +162,8 @@ def selector(
     scoring_norm: running | batch, BatchNorm's statistics while samples are looked at.
     seed: of the random draws.
     options: of the selector's policy (gradient, class_importance, class_mass, weighting, sampling,
-        memory, prefer) and of its filter (budget, score, quota, decay), where it has them.
+        memory, prefer, regulariser, alpha, held_out, rate) and of its filter (budget, score,
+        quota, decay), where it has them.
 
     Raises ConfigurationError, naming the argument, for values that are not allowed.
     """

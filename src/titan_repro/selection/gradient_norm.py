@@ -32,8 +32,8 @@ class GradientNormRanking:
     def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Rank by norm; of equal norms the earlier candidate."""
         check_batch(candidates, batch_size)
-        norms = torch.from_numpy(gradient_norms(candidates, self.gradient))
-        return select_highest(norms, batch_size, generator)
+        norms = gradient_norms(candidates, self.gradient, lengths_in=torch.float32)
+        return select_highest(torch.from_numpy(norms), batch_size, generator)
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return nothing: rounds are independent."""
