@@ -195,7 +195,7 @@ def test_who_knows_samples_again_is_told_which_they_are(name: str) -> None:
     if name == "rs2":
         assert not set(chosen[0].tolist()) & set(chosen[1].tolist())
     assert not is_held_out(torch.cat(chosen), 0.1).any() or name == "rs2"
-    with pytest.raises(ValueError, match="needs the candidates' positions, which are missing"):
+    with pytest.raises(ValueError, match="ids: are missing; this selector knows samples"):
         chooser.choose(images, labels, 10)
 
 
@@ -215,7 +215,7 @@ def test_wrong_ids_are_named(ids: Tensor, message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("best", {}, "selector: found 'best'; allowed: camel, ce, cis, hl"),
+        ("best", {}, "selector: found 'best'; allowed: camel, ce, cis, craig"),
         ("rs", {"gradient": "full"}, "gradient: no option of selector rs; allowed: none"),
         ("cis", {"budget": 3}, "budget: no option of selector cis; allowed: gradient, class_impor"),
         ("titan", {"budget": "adaptive"}, "budget: found 'adaptive'; allowed: whole numbers"),

@@ -300,7 +300,7 @@ def test_what_a_policy_remembers_is_in_its_state_and_later_rounds_leave_that_alo
 @pytest.mark.parametrize("policy", [RepeatedRandomSubsets(), ReducibleLossRanking()])
 def test_who_knows_samples_again_must_be_told_which_they_are(policy: Policy) -> None:
     candidates = replace(random_candidates(0), positions=None)
-    with pytest.raises(ValueError, match="needs the candidates' positions, which are missing"):
+    with pytest.raises(ValueError, match="ids: are missing; this selector knows samples"):
         policy.select(candidates, 3, generator(0))
 
 

@@ -190,3 +190,10 @@ def required(value: Tensor | None, name: str) -> Tensor:
     if value is None:
         raise ValueError(f"this policy needs the candidates' {name}, which are missing")
     return value
+
+
+def known_positions(candidates: Scores) -> Tensor:
+    """Return which sample each candidate is, (N,); ValueError if that is not known."""
+    if candidates.positions is None:
+        raise ValueError("ids: are missing; this selector knows samples again when they come back")
+    return candidates.positions

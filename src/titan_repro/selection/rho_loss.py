@@ -19,7 +19,14 @@ from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
 from titan_repro.seeds import generator as derived
-from titan_repro.selection.base import Needs, Scores, Selection, check_batch, required
+from titan_repro.selection.base import (
+    Needs,
+    Scores,
+    Selection,
+    check_batch,
+    known_positions,
+    required,
+)
 from titan_repro.selection.linear_model import LinearModel
 from titan_repro.selection.loss import cross_entropies
 from titan_repro.selection.sampling import select_highest
@@ -57,7 +64,7 @@ class ReducibleLossRanking:
         Raises ConfigurationError where fewer than a batch are not held out.
         """
         check_batch(candidates, batch_size)
-        apart = is_held_out(required(candidates.positions, "positions"), self.held_out)
+        apart = is_held_out(known_positions(candidates), self.held_out)
         others = (~apart).nonzero().squeeze(1)
         if batch_size > len(others):
             raise ConfigurationError(

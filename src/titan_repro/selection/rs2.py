@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from titan_repro.selection.base import Needs, Scores, Selection, check_batch, required
+from titan_repro.selection.base import Needs, Scores, Selection, check_batch, known_positions
 from titan_repro.selection.sampling import shuffled
 
 
@@ -30,7 +30,7 @@ class RepeatedRandomSubsets:
         Where a sample comes twice in a round, the second copy stands as if the first were chosen.
         """
         check_batch(candidates, batch_size)
-        positions = required(candidates.positions, "positions").numpy()
+        positions = known_positions(candidates).numpy()
         self._grow(int(positions.max()) + 1)
         order = shuffled(len(candidates), generator).numpy()
         counts = self._chosen[positions] + copies_before(positions)
