@@ -142,6 +142,20 @@ def test_matching_weights_are_the_optimum_and_not_negative() -> None:
     assert matching_weights(products, target, 0.5) == pytest.approx([2 / 1.5, 0])
 
 
+def test_matching_copes_with_copies_of_enormous_gradients() -> None:
+    some = random_candidates(0, size=20)
+    huge = replace(
+        some,
+        labels=some.labels[:5].repeat(4),
+        logits=some.logits[:5].repeat(4, 1),
+        embeddings=some.embeddings[:5].repeat(4, 1) * 1e15,
+    )
+    selection = GradientMatching().select(huge, 10, generator(0))
+    assert len(set(selection.indices.tolist())) == 10
+    assert selection.weights.isfinite().all()
+    assert (selection.weights >= 0).all()
+
+
 def test_matching_all_candidates_with_no_regulariser_weighs_them_equally() -> None:
     candidates = random_candidates(3, size=10)
     selection = GradientMatching(regulariser=1e-9).select(candidates, 10, generator(0))

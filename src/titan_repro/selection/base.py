@@ -142,7 +142,8 @@ class Policy(Protocol):
     Whatever device the network is on, tensors are on the CPU when they come here. A class with an
     attribute and three methods is a policy; a YAML file in conf/selector names it.
 
-    needs: what must be known of each candidate. The rest of `Scores` is None.
+    needs: what must be known of each candidate. The rest of `Scores` is None, but for labels,
+        counts and positions, which are always given.
     """
 
     needs: Needs

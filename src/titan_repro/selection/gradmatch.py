@@ -27,6 +27,10 @@ DECIMALS = 9
 """Correlations are divided by the largest norm and the sum of norms, and rounded, so that equal
 ones tie and no rounding error is matched."""
 
+RESOLUTION = 1e-10
+"""RESOLUTION: a regulariser below this part of the largest squared norm would be lost in rounding,
+and is raised to it: gradients of a network that diverges would have no solution."""
+
 
 class GradientMatching:
     """Keeps the B candidates of matching pursuit, with its weights divided by their mean.
@@ -101,6 +105,7 @@ def matching_weights(products: np.ndarray, target: np.ndarray, regulariser: floa
 
     products: (k, k) K. With K + regulariser = L L^T that is |L^T w - L^-1 target|^2 and a constant.
     """
-    lower = np.linalg.cholesky(products + regulariser * np.eye(len(products)))
+    added = max(regulariser, RESOLUTION * products.diagonal().max())
+    lower = np.linalg.cholesky(products + added * np.eye(len(products)))
     weights: np.ndarray = nnls(lower.T, solve_triangular(lower, target, lower=True))[0]
     return weights

@@ -7,8 +7,8 @@ distance is 0. The highest scores are trained.
 
 A sample with one row of logits z has the nuclear norm |z|. Ten classes need no projection, so
 distances are between logits. Their alpha (0.0015 to 0.0025) belongs to projections that are not
-normed: lengths grow by sqrt(tokens * vocabulary) / 2, some thousands. At the logits' own length
-that is about 10 for them; 1 here, which gives the two terms one unit.
+normed: lengths grow by sqrt(tokens * vocabulary) / 2, some thousands, so it stands for 7 to 11 at
+the logits' own length, beside a norm of hundreds of rows; 1 here, which gives both terms one unit.
 """
 
 from collections.abc import Mapping
