@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from titan_repro.analysis.effects import Effect, Effects
+from titan_repro.analysis.key_effects import FamilyEffects, KeyEffect
 from titan_repro.analysis.paired import Gain
 from titan_repro.analysis.statistics import mean_interval
 from titan_repro.errors import RunFolderError
@@ -14,13 +14,15 @@ from titan_repro.figures.figure import draw_to, find, names
 
 def effect(label, *deltas, diverged=0, p=float("nan")):
     keys = " x ".join(change.split("=")[0] for change in label.split())
-    return Effect(keys, Gain(label, "titan", np.array(deltas), mean_interval(deltas), p), diverged)
+    return KeyEffect(
+        keys, Gain(label, "titan", np.array(deltas), mean_interval(deltas), p), diverged
+    )
 
 
 def family(*found, later=False):
     one = dict.fromkeys(("task", "model", "stream", "data_source"), "x")
     group = pd.DataFrame([{**one, "detail": "", "rounds": 100, "run_id": "0"}])
-    return Effects(group, found, later)
+    return FamilyEffects(group, found, later)
 
 
 FAMILY = family(

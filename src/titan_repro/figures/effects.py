@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from titan_repro.analysis.default_config import default_config
-from titan_repro.analysis.effects import Effect, Effects, find_effects
+from titan_repro.analysis.key_effects import FamilyEffects, KeyEffect, find_effects
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
 from titan_repro.errors import RunFolderError
@@ -45,7 +45,7 @@ LATER = "Only runs that go on as far; ranked at fewer rounds above."
 class Data:
     """What is shown, and how many runs have no default Titan to be compared with there."""
 
-    effects: Sequence[Effects]
+    effects: Sequence[FamilyEffects]
     left_out: int
 
 
@@ -72,7 +72,7 @@ def tables(data: Data) -> list[Table]:
     return [_table(one, notes) for one in data.effects]
 
 
-def _table(one: Effects, notes: Sequence[str]) -> Table:
+def _table(one: FamilyEffects, notes: Sequence[str]) -> Table:
     rows = [
         [
             effect.gain.label,
@@ -109,15 +109,15 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
         panel.set_title(textwrap.fill(setting_title(one.group), 70), fontsize="small")
 
 
-def _shown(data: Data) -> list[Effects]:
+def _shown(data: Data) -> list[FamilyEffects]:
     return [one for one in data.effects if not one.later]
 
 
-def _paired(one: Effects) -> list[Effect]:
+def _paired(one: FamilyEffects) -> list[KeyEffect]:
     return [effect for effect in one.effects if effect.gain.interval.number]
 
 
-def _panel(axes: Any, effects: Sequence[Effect]) -> None:
+def _panel(axes: Any, effects: Sequence[KeyEffect]) -> None:
     """Draw a line an effect from the bottom to the top; every other key on a grey band."""
     axes.axvline(0, color="#4d4d4d", linewidth=1)
     place = 0
@@ -136,7 +136,7 @@ def _panel(axes: Any, effects: Sequence[Effect]) -> None:
     leave_out_collapses(axes, [effect.gain for effect in effects])
 
 
-def _line(axes: Any, place: int, effect: Effect) -> None:
+def _line(axes: Any, place: int, effect: KeyEffect) -> None:
     gain, interval = effect.gain, effect.gain.interval
     hue = _colour(interval)
     axes.plot(gain.deltas, [place] * len(gain.deltas), "o", color=hue, alpha=0.5, markersize=3.5)

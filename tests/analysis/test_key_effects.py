@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from titan_repro.analysis.default_config import default_config
-from titan_repro.analysis.effects import DEFAULT, changes, find_effects
+from titan_repro.analysis.key_effects import DEFAULT, changes, find_effects
 
 CONFIG = {
     "task": {"name": "digits"},

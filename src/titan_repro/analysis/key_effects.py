@@ -30,7 +30,7 @@ DefaultOf = Callable[[str, str, str, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True)
-class Effect:
+class KeyEffect:
     """What a change of keys does to the final accuracy, in points.
 
     keys: those changed, joined by " x ". gain: over the default; its label says the values, too.
@@ -43,7 +43,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Effects:
+class FamilyEffects:
     """Runs that differ in nothing but the keys named, at one number of rounds.
 
     group: one row a run, as `Runs.summaries`. effects: of other selectors, then of keys, those with
@@ -52,11 +52,11 @@ class Effects:
     """
 
     group: pd.DataFrame
-    effects: Sequence[Effect]
+    effects: Sequence[KeyEffect]
     later: bool
 
 
-def find_effects(found: Collection, default_of: DefaultOf) -> list[Effects]:
+def find_effects(found: Collection, default_of: DefaultOf) -> list[FamilyEffects]:
     """Return the effects of every family of runs that has pairs, at one or more numbers of rounds.
 
     The first is that with the most pairs, the largest of several; then all larger ones that have
@@ -71,7 +71,7 @@ def find_effects(found: Collection, default_of: DefaultOf) -> list[Effects]:
     ]
 
 
-def _family(family: pd.DataFrame) -> list[Effects]:
+def _family(family: pd.DataFrame) -> list[FamilyEffects]:
     """Return what is known of runs that differ in nothing but their labels and seeds."""
     lengths = {milestone["rounds"] for found in family["milestones"] for milestone in found}
     cut = {rounds: _at(family, rounds) for rounds in sorted(lengths)}
@@ -80,7 +80,7 @@ def _family(family: pd.DataFrame) -> list[Effects]:
         return []
     most = max(pairs, key=lambda rounds: (pairs[rounds], rounds))
     return [
-        Effects(cut[rounds], _ranked(cut[rounds]), rounds > most)
+        FamilyEffects(cut[rounds], _ranked(cut[rounds]), rounds > most)
         for rounds, number in pairs.items()
         if rounds >= most and number
     ]
@@ -99,11 +99,11 @@ def _pairs(group: pd.DataFrame) -> int:
     return int(others["seed"].isin(default).sum())
 
 
-def _ranked(group: pd.DataFrame) -> list[Effect]:
+def _ranked(group: pd.DataFrame) -> list[KeyEffect]:
     keys_of = dict(zip(group["label"], group["keys"], strict=True))
     diverged = group[group["status"] == "diverged"]["label"].value_counts()
     effects = [
-        Effect(keys_of[gain.label], gain, int(diverged.get(gain.label, 0)))
+        KeyEffect(keys_of[gain.label], gain, int(diverged.get(gain.label, 0)))
         for gain in gains(group, DEFAULT)
     ]
     largest: dict[str, float] = {}
