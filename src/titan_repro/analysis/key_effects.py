@@ -47,7 +47,7 @@ class FamilyEffects:
     """Runs that differ in nothing but the keys named, at one number of rounds.
 
     group: one row a run, as `Runs.summaries`. effects: of other selectors, then of keys, those with
-        the largest effect first.
+        the largest effect first; of one key, from gain to loss.
     later: whether this is beyond the rounds at which most pairs are.
     """
 
@@ -110,7 +110,15 @@ def _ranked(group: pd.DataFrame) -> list[KeyEffect]:
     for effect in effects:
         size = float(np.nan_to_num(abs(effect.gain.interval.estimate), nan=-1.0))
         largest[effect.keys] = max(size, largest.get(effect.keys, -1.0))
-    return sorted(effects, key=lambda one: (one.keys != "selector", -largest[one.keys], one.keys))
+    return sorted(
+        effects,
+        key=lambda one: (
+            one.keys != "selector",
+            -largest[one.keys],
+            one.keys,
+            -np.nan_to_num(one.gain.interval.estimate, nan=-np.inf),
+        ),
+    )
 
 
 def _row(run: RecordedRun, default_of: DefaultOf) -> dict[str, Any] | None:
