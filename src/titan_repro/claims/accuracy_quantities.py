@@ -27,7 +27,7 @@ def cell_of(question: Question, model: str, selector: str = "") -> Cell:
         model,
         selector or question.one("selector"),
         question.one("stream", "clean"),
-        int(question.one("batch", "10")),
+        int((question.all("batch") or ("10",))[0]),
         int(question.one("budget", "30")),
     )
 

@@ -1,6 +1,6 @@
 """All that claims are judged by: runs, measurements of costs, the modelled board, the theory."""
 
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -14,7 +14,7 @@ from titan_repro.boards.paper_model import (
     VELOCITY,
     Setup,
     baseline_seconds,
-    modelled_numbers,
+    memory_mb,
     paper_setups,
 )
 from titan_repro.boards.round_work import RoundSize
@@ -68,22 +68,29 @@ class Evidence:
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
         """Every statement of the theory, checked."""
-        return tuple(check_all())
+        return _statements()
 
-    @cached_property
+    @property
     def board(self) -> Board:
         """The paper's board, as conf/ describes it."""
-        return read_board(plain(OmegaConf.load(conf_dir() / BOARD))["modelled"])
+        return _board()
 
-    @cached_property
+    @property
     def setups(self) -> dict[str, Setup]:
         """The paper's models at 224 x 224."""
-        return paper_setups()
+        return _setups()
 
-    @cached_property
-    def board_numbers(self) -> dict[str, float]:
-        """What the modelled board says to the numbers of boards/paper_device.csv, by their id."""
-        return modelled_numbers(self.board, self.setups)
+    def board_number(self, name: str) -> float:
+        """Return what the modelled board says to a number of the paper's that it was not fitted to.
+
+        name: its id in boards/paper_device.csv, "fig6c...." (MB) or "fig2a...." (seconds).
+        """
+        figure, part, model = name.split(".")
+        if figure == "fig6c":
+            return memory_mb(self.setups[model])[part]
+        if figure == "fig2a":
+            return baseline_seconds(self.board, self.setups[model], part)
+        raise LookupError(f"no number of the board for {name}")
 
     @cached_property
     def fitted(self) -> frozenset[str]:
@@ -112,3 +119,18 @@ class Evidence:
         return baseline_seconds(
             self.board, self.setups[model], "cis" if selector == "is" else selector
         )
+
+
+@cache
+def _board() -> Board:
+    return read_board(plain(OmegaConf.load(conf_dir() / BOARD))["modelled"])
+
+
+@cache
+def _setups() -> dict[str, Setup]:
+    return paper_setups()
+
+
+@cache
+def _statements() -> tuple[Statement, ...]:
+    return tuple(check_all())

@@ -25,7 +25,7 @@ def board(question: Question, evidence: Evidence) -> list[Finding]:
     ]
     if evidence.fitted & set(names):
         return [gap(FITTED, CALIBRATION)]
-    one, other = (evidence.board_numbers[name] for name in names)
+    one, other = map(evidence.board_number, names)
     value = one / other if question.rule.threshold == 1 else one - other
     found = exact(question, value, CALIBRATION, "modelled, not measured")
     return [replace(found, against=question.number())]

@@ -139,8 +139,10 @@ def find_pair(evidence: Evidence, task: str, ours: Cell, other: Cell, rounds: in
 
 def rows(runs: pd.DataFrame, cell: Cell, task: str) -> pd.DataFrame:
     """Return the rows of a cell, a row a seed (the first by label)."""
-    kept = [_belongs(row, cell, task) for row in runs.to_dict("records")]
-    found = runs[pd.Series(kept, index=runs.index, dtype=bool)]
+    of_cell = (runs["task"] == task) & (runs["model"] == cell.model)
+    near = runs[of_cell & (runs["selector"] == cell.selector)]
+    kept = [_belongs(row, cell) for row in near.to_dict("records")]
+    found = near[pd.Series(kept, index=near.index, dtype=bool)]
     return found.sort_values(["label", "run_id"])
 
 
@@ -183,10 +185,8 @@ def _same_place(found: Mapping[Cell, Pair], best: Mapping[Cell, Pair]) -> bool:
     return (one.task, one.rounds) == (other.task, other.rounds)
 
 
-def _belongs(row: Mapping[Any, Any], cell: Cell, task: str) -> bool:
-    """Return whether a run is one of a cell; what a run does not say is at its default."""
-    if (row["task"], row["model"], row["selector"]) != (task, cell.model, cell.selector):
-        return False
+def _belongs(row: Mapping[Any, Any], cell: Cell) -> bool:
+    """Return whether a run of a selector is one of its cell; what it does not say is default."""
     if cell.stream == FEDERATED:
         if not _federated(row):
             return False
