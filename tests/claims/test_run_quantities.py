@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from claims.made_up import CLAIMS, JITTER, MadeUp, asked, judged, seeds
+from handmade import costs
 from titan_repro.claims.comparisons import Verdict
 from titan_repro.claims.quantities import measure
 from titan_repro.paper.published import accuracy_at, rounds_ratio_at
@@ -329,13 +330,33 @@ def test_models_without_a_board_are_timed_here_and_titan_by_rounds():
     found = judged("table1.time.mlp.is", MadeUp({WHOLE: runs}))
     assert (found.verdict, found.value) == (DIRECTION, pytest.approx(2.5))
     assert found.note == "what a round takes is this machine's; DSADS for HARBOX"
-    titan = judged("table1.time.mlp.titan", MadeUp({WHOLE: runs}))
-    assert (titan.verdict, titan.value) == (DIRECTION, pytest.approx(0.5))
+
+
+def test_rounds_alone_only_speak_against_a_pipeline(tmp_path):
+    cell = {"task": "dsads", "model": "mlp"}
+    fast = judged("table1.time.mlp.titan", MadeUp({WHOLE: race("titan", **cell)}))
+    assert (fast.verdict, fast.value) == (UNDECIDED, pytest.approx(0.5))
+    assert fast.note.startswith("rounds alone: ")
+    slow = judged("table1.time.mlp.titan", MadeUp({WHOLE: race("titan", ours=18_000, **cell)}))
+    assert slow.verdict is FAILS
+
+
+def test_a_measured_pipeline_gives_the_direction(tmp_path):
+    content = costs("mlp", task="dsads", rounds__measured__titan_pipelined_ms={"median": 30.0})
+    runs = {WHOLE: race("titan", task="dsads", model="mlp")}
+    evidence = MadeUp(runs, costs=[(content, tmp_path / "costs.json")])
+    found = judged("table1.time.mlp.titan", evidence)
+    assert (found.verdict, found.value) == (DIRECTION, pytest.approx(0.5 * 30 / 20))
+    content["rounds"]["measured"]["titan_pipelined_ms"]["median"] = 60.0
+    assert judged("table1.time.mlp.titan", evidence).verdict is FAILS
 
 
 def test_rs_itself_is_one_by_definition():
     found = judged("table1.time.mobilenet.rs", at(WHOLE, seeds("rs", 70.0)))
     assert (found.verdict, found.value) == (HOLDS, pytest.approx(1))
+    other = seeds("rs", 70.0, task="dsads", model="mlp", rounds=4000)
+    found = judged("table1.time.mlp.rs", at(4000, other))
+    assert (found.verdict, found.note) == (HOLDS, "1 by definition")
 
 
 def test_time_saved_at_another_number_of_candidates():

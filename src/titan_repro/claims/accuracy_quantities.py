@@ -159,11 +159,13 @@ def _slope(question: Question, evidence: Evidence, model: str) -> Finding:
 
 def _blocks(evidence: Evidence, task: str, model: str, rounds: int) -> list[int]:
     """Return the numbers of blocks that Titan's features were made of, in any run."""
-    found = set()
-    for number in (n for n in evidence.milestones if n <= rounds):
-        runs = evidence.runs_after(number).summaries
-        own = runs[(runs["task"] == task) & (runs["model"] == model)]
-        found |= {chosen(row, "blocks") for row in own.to_dict("records")}
+    kind = (task, model, "titan")
+    found = {
+        chosen(row, "blocks")
+        for number in evidence.milestones
+        if number <= rounds
+        for row in evidence.after(number).records.get(kind, ())
+    }
     return sorted(found - {None})
 
 

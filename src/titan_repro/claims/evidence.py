@@ -1,8 +1,12 @@
 """All that claims are judged by: runs, measurements of costs, the modelled board, the theory."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any, cast
 
+import pandas as pd
 from omegaconf import OmegaConf
 
 from titan_repro.analysis.costs import Costs, find_costs
@@ -24,8 +28,44 @@ from titan_repro.records.collect import collect
 from titan_repro.theory.statement import Statement
 from titan_repro.theory.table import check_all
 
+COLUMNS = (
+    *("run_id", "label", "task", "model", "selector", "stream", "setting", "seed", "status"),
+    *("choices", "final_accuracy", "data_source", "federation", "config.federation."),
+    *("config.batch_size", "config.stream.velocity", "config.stream.source.velocity"),
+)
+"""Columns of `Runs.summaries` that claims ask for, or how they begin."""
+
 BOARD = "device/jetson_nano.yaml"
 """The profile of the paper's board, in conf/."""
+
+
+Kind = tuple[str, str, str]
+"""Task, model and selector."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Runs after one number of rounds.
+
+    by_kind: the rows of `Runs.summaries`, of each task, model and selector apart, with the columns
+    that claims ask for. records: the same rows as dictionaries. curves: as of `Runs`.
+    """
+
+    by_kind: Mapping[Kind, pd.DataFrame]
+    records: Mapping[Kind, Sequence[Mapping[Any, Any]]]
+    curves: pd.DataFrame
+
+
+def measured(runs: Runs) -> Measured:
+    """Part runs by task, model and selector, once for all claims."""
+    columns = [name for name in map(str, runs.summaries) if name.startswith(COLUMNS)]
+    every = runs.summaries[columns].groupby(["task", "model", "selector"], sort=False)
+    by_kind = {tuple(map(str, kind)): own for kind, own in every}
+    return Measured(
+        cast(Mapping[Kind, pd.DataFrame], by_kind),
+        {cast(Kind, kind): own.to_dict("records") for kind, own in by_kind.items()},
+        runs.curves,
+    )
 
 
 class Evidence:
@@ -38,7 +78,7 @@ class Evidence:
     def __init__(self, source: Path) -> None:
         self.source = source
         self._found = collect(source)
-        self._cut: dict[int, Runs] = {}
+        self._cut: dict[int, Measured] = {}
 
     @property
     def damaged(self) -> tuple[str, ...]:
@@ -51,10 +91,10 @@ class Evidence:
         known = {m["rounds"] for run in self._found.runs for m in run.summary["milestones"]}
         return tuple(sorted(known - {0}, reverse=True))
 
-    def runs_after(self, rounds: int) -> Runs:
+    def after(self, rounds: int) -> "Measured":
         """Return the runs that were measured after so many rounds, one of `milestones`."""
         if rounds not in self._cut:
-            self._cut[rounds] = runs_at(self._found, rounds)
+            self._cut[rounds] = measured(runs_at(self._found, rounds))
         return self._cut[rounds]
 
     @cached_property

@@ -12,7 +12,7 @@ import pandas as pd
 
 from titan_repro.analysis.load import velocity
 from titan_repro.claims.comparisons import FEWEST_SEEDS
-from titan_repro.claims.evidence import Evidence
+from titan_repro.claims.evidence import Evidence, Measured
 
 TASKS: Mapping[str, Sequence[str]] = {
     "speech_commands": ("speech_commands", "speech_spectrograms"),
@@ -24,6 +24,8 @@ STANDS_IN = {
     "speech_spectrograms": "spectrograms of twenty words for Speech Commands",
     "dsads": "DSADS for HARBOX",
 }
+
+NO_ROWS = pd.DataFrame(columns=["run_id", "label", "setting", "seed", "status"])
 
 FEDERATED = "federated"
 """Stands for the stream of runs over several devices."""
@@ -84,14 +86,21 @@ class Cell:
 class Pair:
     """Two groups of runs with the same seeds, rows of `Runs.summaries` in the order of seeds.
 
-    rounds: after which they were measured. task: that they were trained on. curves: of them all.
+    rounds: after which they were measured. task: that they were trained on. measured: all runs that
+    were measured then.
     """
 
     ours: pd.DataFrame
     theirs: pd.DataFrame
     rounds: int
     task: str
-    curves: pd.DataFrame
+    measured: Measured
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """Curves of both groups, as of `Runs`."""
+        every = self.measured.curves
+        return every[every["run_id"].isin(self.runs)]
 
     @property
     def seeds(self) -> int:
@@ -137,20 +146,20 @@ def find_pair(evidence: Evidence, task: str, ours: Cell, other: Cell, rounds: in
     return find_pairs(evidence, task, ours, [other], rounds).get(other)
 
 
-def rows(runs: pd.DataFrame, cell: Cell, task: str) -> pd.DataFrame:
-    """Return the rows of a cell, a row a seed (the first by label)."""
-    of_cell = (runs["task"] == task) & (runs["model"] == cell.model)
-    near = runs[of_cell & (runs["selector"] == cell.selector)]
-    kept = [_belongs(row, cell) for row in near.to_dict("records")]
-    found = near[pd.Series(kept, index=near.index, dtype=bool)]
-    return found.sort_values(["label", "run_id"])
+def rows(measured: Measured, cell: Cell, task: str) -> pd.DataFrame:
+    """Return the rows of a cell, sorted by label."""
+    kind = (task, cell.model, cell.selector)
+    if kind not in measured.by_kind:
+        return NO_ROWS
+    kept = [_belongs(row, cell) for row in measured.records[kind]]
+    return measured.by_kind[kind][kept].sort_values(["label", "run_id"])
 
 
 def _in_settings(
     evidence: Evidence, task: str, ours: Cell, others: Sequence[Cell], rounds: int
 ) -> Iterator[dict[Cell, Pair]]:
-    loaded = evidence.runs_after(rounds)
-    every = {cell: rows(loaded.summaries, cell, task) for cell in {ours, *others}}
+    here = evidence.after(rounds)
+    every = {cell: rows(here, cell, task) for cell in {ours, *others}}
     for setting, own in every[ours].groupby("setting"):
         found = {}
         for other in others:
@@ -159,21 +168,20 @@ def _in_settings(
                 theirs = theirs[theirs["setting"] == setting]
             elif len(theirs):
                 theirs = theirs[theirs["setting"] == theirs["setting"].value_counts().idxmax()]
-            pair = _pair(own, theirs, rounds, task, loaded.curves)
+            pair = _pair(own, theirs, rounds, task, here)
             if pair.seeds:
                 found[other] = pair
         yield found
 
 
 def _pair(
-    ours: pd.DataFrame, theirs: pd.DataFrame, rounds: int, task: str, curves: pd.DataFrame
+    ours: pd.DataFrame, theirs: pd.DataFrame, rounds: int, task: str, measured: Measured
 ) -> Pair:
     ours, theirs = ours.drop_duplicates("seed"), theirs.drop_duplicates("seed")
     theirs = theirs[theirs["status"] == "finished"]
     common = sorted(set(ours["seed"]) & set(theirs["seed"]))
     ours, theirs = (runs.set_index("seed", drop=False).loc[common] for runs in (ours, theirs))
-    ids = {*ours["run_id"], *theirs["run_id"]}
-    return Pair(ours, theirs, rounds, task, curves[curves["run_id"].isin(ids)])
+    return Pair(ours, theirs, rounds, task, measured)
 
 
 def _most(found: Mapping[Cell, Pair]) -> int:

@@ -1,9 +1,10 @@
 """Rounds, time and energy to random selection's accuracy, paired by seed.
 
 Rounds are those of our runs. What a round takes is the modelled board's for the paper's image
-models, at its own 224 x 224 pixels; for other models it is this machine's, and Titan's pipelined
-round is taken to cost what a round of rs does, which is the best that a pipeline can do. A run that
-never gets to the accuracy counts as if it had at its end, and is told.
+models, at its own 224 x 224 pixels; for other models it is this machine's. Where no pipelined round
+of Titan was measured, it is taken to cost what a round of rs does, the best that a pipeline can do,
+which can only speak against it. A run that never gets to the accuracy counts as if it had at its
+end, and is told.
 """
 
 from collections.abc import Callable
@@ -29,10 +30,15 @@ MODELLED = "what a round takes is modelled, and never checked"
 
 @dataclass(frozen=True)
 class Price:
-    """What a round costs over one of rs. ratio: None if each run measured it. limit: as Finding."""
+    """What a round costs over one of rs.
+
+    ratio: None if each run measured it. limit: as of a Finding. least: it costs this or more, so
+    that races with it can speak against a claim to be faster, never for it.
+    """
 
     ratio: float | None
     limit: str = ""
+    least: bool = False
 
 
 Transform = Callable[[float], float]
@@ -90,14 +96,12 @@ def speedup_over_best(question: Question, evidence: Evidence) -> list[Finding]:
     ]
 
 
-def time_price(evidence: Evidence, ours: Cell) -> Price:
-    """Return what a round of a cell takes over one of rs."""
+def time_price(evidence: Evidence, ours: Cell, task: str) -> Price:
+    """Return what a round of a cell takes over one of rs on a task."""
     if ours.selector == "rs" and ours.batch == 10:
         return Price(1.0)
     if ours.model not in IMAGE_MODELS:
-        if ours.selector == "titan":
-            return Price(1.0, "rounds alone: what a pipelined round of it takes is not known")
-        return Price(None, "what a round takes is this machine's")
+        return _time_here(evidence, ours, task)
     random = evidence.random_round(ours.model, 10).seconds
     if ours.selector == "rs":
         return Price(evidence.random_round(ours.model, ours.batch).seconds / random, MODELLED)
@@ -106,13 +110,24 @@ def time_price(evidence: Evidence, ours: Cell) -> Price:
     return Price(evidence.baseline_seconds(ours.model, ours.selector) / random)
 
 
-def energy_price(evidence: Evidence, ours: Cell) -> Price:
+def _time_here(evidence: Evidence, ours: Cell, task: str) -> Price:
+    """Return the same on this machine: for Titan's pipeline, of a measurement of costs."""
+    if ours.selector != "titan":
+        return Price(None, "what a round takes is this machine's")
+    costs = evidence.costs.get(ours.model)
+    if costs is None or costs.content["task"] != task:
+        return Price(1.0, "rounds alone: what a pipelined round takes is not measured", least=True)
+    pipelined, random = (costs.round_ms("measured", way) for way in ("titan_pipelined", "rs"))
+    return Price(pipelined / random, f"a round as measured on {costs.machine()}")
+
+
+def energy_price(evidence: Evidence, ours: Cell, task: str) -> Price:
     """Return the energy of a round of Titan over one of rs."""
     random = evidence.random_round(ours.model, 10).joules
     return Price(evidence.titan_round(ours.model, ours.budget).joules / random, FITTED)
 
 
-def rounds_price(evidence: Evidence, ours: Cell) -> Price:
+def rounds_price(evidence: Evidence, ours: Cell, task: str) -> Price:
     """Return 1: rounds are counted, whatever they take."""
     return Price(1.0)
 
@@ -120,7 +135,7 @@ def rounds_price(evidence: Evidence, ours: Cell) -> Price:
 def _every(
     question: Question,
     evidence: Evidence,
-    price: Callable[[Evidence, Cell], Price],
+    price: Callable[[Evidence, Cell, str], Price],
     transform: Transform,
 ) -> list[Finding]:
     return [_one(question, evidence, model, price, transform) for model in question.all("model")]
@@ -130,7 +145,7 @@ def _one(
     question: Question,
     evidence: Evidence,
     model: str,
-    price: Callable[[Evidence, Cell], Price],
+    price: Callable[[Evidence, Cell, str], Price],
     transform: Transform,
 ) -> Finding:
     task, rounds = question.one("task"), question.rule.rounds
@@ -139,7 +154,7 @@ def _one(
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
         return gap(NO_RUNS, command, model)
-    found = _found(question, pair, ours, price(evidence, ours), transform, model)
+    found = _found(question, pair, ours, price(evidence, ours, pair.task), transform, model)
     return replace(found, part=model, command=command)
 
 
@@ -164,6 +179,7 @@ def _found(
         return Finding(runs=pair.runs, note=joined(pair.note(question.rule.rounds), "no target"))
     ends = sorted(transform(float(np.exp(end))) for end in (interval.low, interval.high))
     both = (ends[0], ends[1]) if interval.number > 1 else None
+    lean = lean_of(both, question.rule.threshold, question.sign)
     against, short = _paper(question, pair, ours, part)
     never = int((raced["outcome"] != Outcome.ARRIVED).sum())
     told = f"{never} of {len(raced)} seeds never got there" if never else ""
@@ -172,16 +188,24 @@ def _found(
         interval=both,
         seeds=interval.number,
         against=against,
-        lean=lean_of(both, question.rule.threshold, question.sign),
+        lean=(-np.inf, lean[1]) if price.least and lean is not None else lean,
         limit=joined(price.limit, short, told),
         runs=pair.runs,
-        note=pair.note(question.rule.rounds),
+        note=_note(question, pair),
     )
+
+
+def _note(question: Question, pair: Pair) -> str:
+    if question.rule.comparison == "match":
+        return "1 by definition"
+    return pair.note(question.rule.rounds)
 
 
 def _paper(question: Question, pair: Pair, ours: Cell, part: str) -> tuple[float | None, str]:
     """Return the paper's number after the rounds of a pair, and what limits us if it has none."""
     rounds = question.rule.rounds
+    if question.rule.comparison == "match":  # rs over itself, at any length and on any data
+        return question.number(part), ""
     if pair.task not in STANDS_IN and pair.rounds == rounds:
         return question.number(part), ""
     if question.rule.quantity == "speedup" and pair.task == CURVES_TASK and ours.standard:
@@ -198,7 +222,7 @@ def _arrival(question: Question, evidence: Evidence, model: str) -> Finding:
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
         return gap(NO_RUNS, command, model)
-    raced, price = _race(pair), time_price(evidence, ours)
+    raced, price = _race(pair), time_price(evidence, ours, pair.task)
     number, arrived = len(raced), int((raced["outcome"] == Outcome.ARRIVED).sum())
     if number == 0:
         return gap(joined(pair.note(rounds), "no target"), command, model)
