@@ -5,7 +5,7 @@ from pathlib import Path
 
 from handmade import runs_of
 from titan_repro.analysis.costs import Costs
-from titan_repro.claims.evidence import Evidence, measured
+from titan_repro.claims.evidence import Evidence, parted
 from titan_repro.claims.finding import Finding
 from titan_repro.claims.rules import Question, all_claims, question
 from titan_repro.claims.verdicts import Judgement, judgement
@@ -20,7 +20,7 @@ class MadeUp(Evidence):
 
     def __init__(self, runs=None, costs=(), source=Path("nowhere")):
         self.source = source
-        self.made = {n: measured(runs_of(*some)) for n, some in (runs or {}).items()}
+        self.made = {n: parted(runs_of(*some)) for n, some in (runs or {}).items()}
         self.milestones = tuple(sorted(self.made, reverse=True))
         self.costs = {
             content["model"]: Costs(content["model"], content, path) for content, path in costs

@@ -44,7 +44,7 @@ Kind = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredAfter:
     """Runs after one number of rounds.
 
     by_kind: the rows of `Runs.summaries`, of each task, model and selector apart, with the columns
@@ -56,12 +56,12 @@ class Measured:
     curves: pd.DataFrame
 
 
-def measured(runs: Runs) -> Measured:
+def parted(runs: Runs) -> MeasuredAfter:
     """Part runs by task, model and selector, once for all claims."""
     columns = [name for name in map(str, runs.summaries) if name.startswith(COLUMNS)]
     every = runs.summaries[columns].groupby(["task", "model", "selector"], sort=False)
     by_kind = {tuple(map(str, kind)): own for kind, own in every}
-    return Measured(
+    return MeasuredAfter(
         cast(Mapping[Kind, pd.DataFrame], by_kind),
         {cast(Kind, kind): own.to_dict("records") for kind, own in by_kind.items()},
         runs.curves,
@@ -78,7 +78,7 @@ class Evidence:
     def __init__(self, source: Path) -> None:
         self.source = source
         self._found = collect(source)
-        self._cut: dict[int, Measured] = {}
+        self._cut: dict[int, MeasuredAfter] = {}
 
     @property
     def damaged(self) -> tuple[str, ...]:
@@ -91,10 +91,10 @@ class Evidence:
         known = {m["rounds"] for run in self._found.runs for m in run.summary["milestones"]}
         return tuple(sorted(known - {0}, reverse=True))
 
-    def after(self, rounds: int) -> "Measured":
+    def after(self, rounds: int) -> "MeasuredAfter":
         """Return the runs that were measured after so many rounds, one of `milestones`."""
         if rounds not in self._cut:
-            self._cut[rounds] = measured(runs_at(self._found, rounds))
+            self._cut[rounds] = parted(runs_at(self._found, rounds))
         return self._cut[rounds]
 
     @cached_property

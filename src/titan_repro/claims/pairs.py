@@ -12,7 +12,7 @@ import pandas as pd
 
 from titan_repro.analysis.load import velocity
 from titan_repro.claims.comparisons import FEWEST_SEEDS
-from titan_repro.claims.evidence import Evidence, Measured
+from titan_repro.claims.evidence import Evidence, MeasuredAfter
 
 TASKS: Mapping[str, Sequence[str]] = {
     "speech_commands": ("speech_commands", "speech_spectrograms"),
@@ -94,7 +94,7 @@ class Pair:
     theirs: pd.DataFrame
     rounds: int
     task: str
-    measured: Measured
+    measured: MeasuredAfter
 
     @property
     def curves(self) -> pd.DataFrame:
@@ -146,7 +146,7 @@ def find_pair(evidence: Evidence, task: str, ours: Cell, other: Cell, rounds: in
     return find_pairs(evidence, task, ours, [other], rounds).get(other)
 
 
-def rows(measured: Measured, cell: Cell, task: str) -> pd.DataFrame:
+def rows(measured: MeasuredAfter, cell: Cell, task: str) -> pd.DataFrame:
     """Return the rows of a cell, sorted by label."""
     kind = (task, cell.model, cell.selector)
     if kind not in measured.by_kind:
@@ -175,7 +175,7 @@ def _in_settings(
 
 
 def _pair(
-    ours: pd.DataFrame, theirs: pd.DataFrame, rounds: int, task: str, measured: Measured
+    ours: pd.DataFrame, theirs: pd.DataFrame, rounds: int, task: str, measured: MeasuredAfter
 ) -> Pair:
     ours, theirs = ours.drop_duplicates("seed"), theirs.drop_duplicates("seed")
     theirs = theirs[theirs["status"] == "finished"]

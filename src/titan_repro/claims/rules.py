@@ -22,6 +22,10 @@ CONTRADICTION = "contradiction."
 """Ids of claims that the paper makes by contradicting itself begin with it."""
 
 
+SAME = "the same"
+"""Stands in contradictions.csv for the words of the row above."""
+
+
 @dataclass(frozen=True)
 class ClaimRule:
     """A row of rules.csv: how the claims that a pattern matches are judged.
@@ -107,7 +111,12 @@ def question(claim: Claim) -> Question:
 
 def all_claims() -> list[Claim]:
     """Return the paper's claims, in the order of claims.csv, then where it contradicts itself."""
-    return [*claims().values(), *map(_claim, contradictions())]
+    found = [*claims().values()]
+    what = ""
+    for each in contradictions():
+        what = what if each.what == SAME else each.what
+        found.append(_claim(each, what))
+    return found
 
 
 def contradictions() -> list[Contradiction]:
@@ -115,11 +124,11 @@ def contradictions() -> list[Contradiction]:
     return [*paper_contradictions(), *paper_contradictions("titan_repro.claims")]
 
 
-def _claim(found: Contradiction) -> Claim:
+def _claim(found: Contradiction, what: str) -> Claim:
     return Claim(
         CONTRADICTION + found.id,
         "the paper itself",
-        found.what,
+        what,
         "agreement",
         f"{found.printed_value:g}",
         found.unit,

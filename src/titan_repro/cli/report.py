@@ -196,7 +196,8 @@ def _claims(options: argparse.Namespace) -> None:
     for line in evidence.damaged:
         print(f"titan-report: left out, damaged: {line}", file=sys.stderr)
     only = None if options.verdict is None else Verdict(options.verdict)
-    print(render([claims_table(judgements(evidence), only)], options.format))
+    whole = options.format != "markdown"
+    print(render([claims_table(judgements(evidence), only, whole=whole)], options.format))
 
 
 def _aside(table_format: str) -> TextIO:
