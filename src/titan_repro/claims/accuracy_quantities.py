@@ -82,7 +82,10 @@ def _gain(question: Question, evidence: Evidence, ours: Cell) -> Finding:
     if pair is None:
         return gap(NO_RUNS, command, part)
     interval = mean_interval(_percent(pair.ours) - _percent(pair.theirs))
-    against, limit = _paper_gain(pair, ours, [other], rounds, question.number(ours.model))
+    if question.rule.comparison == "reach":
+        against, limit = _paper_gain(pair, ours, [other], rounds, question.number(ours.model))
+    else:  # a claim about the end, with no number that a curve could have elsewhere
+        against, limit = None, pair.note(rounds)
     sign = -1 if question.rule.comparison == "at_most" else question.sign
     lean = lean_of(range_of(interval), question.rule.threshold, sign)
     return replace(_finding(interval, pair, rounds, command, against, lean), part=part, limit=limit)
@@ -230,10 +233,7 @@ def _paper_gain(
     if pair.task not in STANDS_IN and pair.rounds == rounds:
         return printed, ""
     why = pair.note(rounds)
-    if pair.task != CURVES_TASK or {ours.selector, *(o.selector for o in others)} == {
-        "cis",
-        "titan",
-    }:
+    if pair.task != CURVES_TASK:
         return None, why
     own = _drawn(ours, pair.rounds)
     shown = [found for o in others if (found := _drawn(o, pair.rounds)) is not None]

@@ -85,7 +85,7 @@ def judgement(asked: Question, found: Sequence[Finding]) -> Judgement:
             decisive.part if len(found) > 1 and tested else "",
             decisive.limit,
             decisive.note,
-            f"no runs of {without}" if tested and missing else "",
+            f"not tested: {without}" if tested and missing else "",
         ),
         decisive.command,
     )
