@@ -43,7 +43,9 @@ def test_an_accuracy_is_the_mean_of_its_seeds_in_percent():
     assert found.interval[0] < found.value < found.interval[1]
     assert found.verdict is DIRECTION  # 5.4 points short, but ahead of rs
     assert set(found.runs) == {f"run{n}" for n in range(12)}
-    assert "selector=rs,titan" in found.command
+    assert found.command == (
+        "titan-run -m task=cifar10 model=mobilenet selector=rs,titan seed=0,1,2,3,4,5 rounds=20000"
+    )
 
 
 def test_shorter_runs_are_held_against_the_papers_curve():
@@ -67,6 +69,7 @@ def test_data_that_stand_in_show_the_direction_alone():
     evidence = at(WHOLE, seeds("titan", 76.7, **cell), seeds("rs", 75.5, **cell))
     found = judged("table1.accuracy.mlp.titan", evidence)
     assert (found.verdict, found.note) == (DIRECTION, "DSADS for HARBOX")
+    assert found.command.startswith("titan-run -m task=dsads model=mlp ")
     worse = at(WHOLE, seeds("titan", 70.0, **cell), seeds("rs", 75.5, **cell))
     assert judged("table1.accuracy.mlp.titan", worse).verdict is FAILS
     nothing = judged("table1.accuracy.mlp.rs", evidence)

@@ -45,6 +45,7 @@ def _accuracy(question: Question, evidence: Evidence, model: str) -> Finding:
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
         return gap(NO_RUNS, command, model)
+    command = pair.command(ours, random)
     values = _percent(pair.ours)
     against = _paper_accuracy(pair, ours, rounds, question.number(model))
     lean, reference = None, table1_cell(model, random.selector)
@@ -81,6 +82,7 @@ def _gain(question: Question, evidence: Evidence, ours: Cell) -> Finding:
     pair = find_pair(evidence, task, ours, other, rounds)
     if pair is None:
         return gap(NO_RUNS, command, part)
+    command = pair.command(ours, other)
     interval = mean_interval(_percent(pair.ours) - _percent(pair.theirs))
     if question.rule.comparison == "reach":
         against, limit = _paper_gain(pair, ours, [other], rounds, question.number(ours.model))
@@ -108,6 +110,7 @@ def gain_over_best(question: Question, evidence: Evidence) -> list[Finding]:
     missing = [other.selector for other in others if other not in pairs]
     against, limit = _paper_gain(pairs[best], ours, others, rounds, question.number())
     lean = lean_of(range_of(gains[best]), question.rule.threshold, question.sign)
+    command = pairs[best].command(ours, *others)
     found = _finding(gains[best], pairs[best], rounds, command, against, lean)
     note = joined(found.note, f"the best other is {best.selector}")
     unknown = f"no runs of {', '.join(missing)}" if missing else ""
@@ -123,6 +126,7 @@ def between_streams(question: Question, evidence: Evidence) -> list[Finding]:
     pair = find_pair(evidence, task, ours, other, rounds)
     if pair is None:
         return [gap(NO_RUNS, command)]
+    command = pair.command(ours, other)
     interval = mean_interval(_percent(pair.ours) - _percent(pair.theirs))
     lean = lean_of(range_of(interval), question.rule.threshold, question.sign)
     found = _finding(interval, pair, rounds, command, None, lean)

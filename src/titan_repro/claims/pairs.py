@@ -67,8 +67,10 @@ class Cell:
         """Whether the paper's training curves are of such runs."""
         return (self.batch, self.budget, self.blocks) == (10, 30, 1)
 
-    def command(self, task: str, rounds: int, *others: "Cell") -> str:
-        """Return the titan-run command that makes these runs, and those of other selectors."""
+    def command(
+        self, task: str, rounds: int, *others: "Cell", seeds: Sequence[int] = (0, 1, 2)
+    ) -> str:
+        """Return the titan-run command that makes these runs, and those of other cells."""
         selectors = ",".join(dict.fromkeys(each.selector for each in (*others, self)))
         streams = ",".join(dict.fromkeys(each.stream for each in (*others, self)))
         batches = ",".join(dict.fromkeys(str(each.batch) for each in (*others, self)))
@@ -79,7 +81,7 @@ class Cell:
             parts += [f"stream={streams}"]
         parts += [f"batch_size={batches}"] if batches != "10" else []
         parts += [f"filter.budget={self.budget}"] if self.budget != 30 else []
-        return " ".join([*parts, f"seed=0,1,2 rounds={rounds}"])
+        return " ".join([*parts, f"seed={','.join(map(str, seeds))} rounds={rounds}"])
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ class Pair:
     def runs(self) -> tuple[str, ...]:
         """Ids of all runs."""
         return tuple(map(str, pd.concat([self.ours, self.theirs])["run_id"].drop_duplicates()))
+
+    def command(self, ours: Cell, *others: Cell) -> str:
+        """Return the titan-run command that makes runs like these."""
+        seeds = self.ours["seed"].astype(int).tolist()
+        return ours.command(self.task, self.rounds, *others, seeds=seeds)
 
     def note(self, rounds: int, *, data: bool = False) -> str:
         """Say what differs from the paper's runs of so many rounds; data: also in pictures."""

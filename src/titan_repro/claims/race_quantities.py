@@ -91,7 +91,7 @@ def speedup_over_best(question: Question, evidence: Evidence) -> list[Finding]:
             found,
             limit=joined(found.limit, f"no runs of {missing}" if missing else ""),
             note=joined(found.note, f"the best other is {best.selector}"),
-            command=ours.command(task, rounds, *others),
+            command=pairs[best].command(ours, *others),
         )
     ]
 
@@ -155,7 +155,7 @@ def _one(
     if pair is None:
         return gap(NO_RUNS, command, model)
     found = _found(question, pair, ours, price(evidence, ours, pair.task), transform, model)
-    return replace(found, part=model, command=command)
+    return replace(found, part=model, command=pair.command(ours, random))
 
 
 def _random(question: Question, model: str) -> Cell:
@@ -222,6 +222,7 @@ def _arrival(question: Question, evidence: Evidence, model: str) -> Finding:
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
         return gap(NO_RUNS, command, model)
+    command = pair.command(ours, random)
     raced, price = _race(pair), time_price(evidence, ours, pair.task)
     number, arrived = len(raced), int((raced["outcome"] == Outcome.ARRIVED).sum())
     if number == 0:
