@@ -1,7 +1,6 @@
 """Final accuracies and their differences, in percent and points, paired by seed."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -9,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from titan_repro.analysis.statistics import Interval, mean_interval
+from titan_repro.claims.cells import Cell, chosen
 from titan_repro.claims.evidence import Evidence
 from titan_repro.claims.finding import Finding, Range, gap, joined, lean_of, range_of
-from titan_repro.claims.pairs import FEDERATED, STANDS_IN, Cell, Pair, chosen, find_pair, find_pairs
+from titan_repro.claims.pairs import STANDS_IN, Pair, find_pair, find_pairs
+from titan_repro.claims.paper_numbers import accuracy_of_paper, gain_of_paper
 from titan_repro.claims.rules import Question
-from titan_repro.paper.published import CURVES_TASK, FIGURE_OF_STREAM, accuracy_at, table1_cell
-
-FIGURES = {**FIGURE_OF_STREAM, FEDERATED: "10"}
-"""The figure with the paper's training curves, by stream."""
+from titan_repro.paper.published import CURVES_TASK, table1_cell
 
 NO_RUNS = "no runs of it"
 
@@ -47,7 +45,7 @@ def _accuracy(question: Question, evidence: Evidence, model: str) -> Finding:
         return gap(NO_RUNS, command, model)
     command = pair.command(ours, random)
     values = _percent(pair.ours)
-    against = _paper_accuracy(pair, ours, rounds, question.number(model))
+    against = accuracy_of_paper(pair, ours, rounds, question.number(model))
     lean, reference = None, table1_cell(model, random.selector)
     if ours != random and reference is not None:
         sign = np.sign((question.number(model) or math.nan) - reference.accuracy)
@@ -85,7 +83,7 @@ def _gain(question: Question, evidence: Evidence, ours: Cell) -> Finding:
     command = pair.command(ours, other)
     interval = mean_interval(_percent(pair.ours) - _percent(pair.theirs))
     if question.rule.comparison == "reach":
-        against, limit = _paper_gain(pair, ours, [other], rounds, question.number(ours.model))
+        against, limit = gain_of_paper(pair, ours, [other], rounds, question.number(ours.model))
     else:  # a claim about the end, with no number that a curve could have elsewhere
         against, limit = None, pair.note(rounds)
     sign = -1 if question.rule.comparison == "at_most" else question.sign
@@ -108,7 +106,7 @@ def gain_over_best(question: Question, evidence: Evidence) -> list[Finding]:
     }
     best = min(gains, key=lambda other: gains[other].estimate)
     missing = [other.selector for other in others if other not in pairs]
-    against, limit = _paper_gain(pairs[best], ours, others, rounds, question.number())
+    against, limit = gain_of_paper(pairs[best], ours, others, rounds, question.number())
     lean = lean_of(range_of(gains[best]), question.rule.threshold, question.sign)
     command = pairs[best].command(ours, *others)
     found = _finding(gains[best], pairs[best], rounds, command, against, lean)
@@ -202,46 +200,6 @@ def _curve_note(pair: Pair, rounds: int, against: float | None) -> str:
     if pair.rounds == rounds or pair.task in STANDS_IN:
         return ""
     return "" if against is None else f"held against {against:.1f}, the paper's curve there"
-
-
-def _paper_accuracy(pair: Pair, cell: Cell, rounds: int, printed: float | None) -> float | None:
-    """Return the paper's accuracy of such runs after so many rounds; None if it shows none.
-
-    Figure 7 has a curve of C-IS in place of Titan's: the two end within 0.8 points of each other
-    (Figure 8).
-    """
-    if pair.task in STANDS_IN:
-        return None
-    if pair.rounds == rounds:
-        return printed
-    return _drawn(cell, pair.rounds) if pair.task == CURVES_TASK else None
-
-
-def _drawn(cell: Cell, rounds: int) -> float | None:
-    """Return what a training curve of the paper shows; None if it has no such curve."""
-    if not cell.standard:
-        return None
-    figure = FIGURES[cell.stream]
-    name = "cis" if (figure, cell.selector) == ("7", "titan") else cell.selector
-    shown = accuracy_at(cell.model, name, rounds, figure)
-    return None if math.isnan(shown) else shown
-
-
-def _paper_gain(
-    pair: Pair, ours: Cell, others: Sequence[Cell], rounds: int, printed: float | None
-) -> tuple[float | None, str]:
-    """Return the paper's gain over the best of others after so many rounds, and what limits us.
-
-    None, and why, if it shows none there.
-    """
-    if pair.task not in STANDS_IN and pair.rounds == rounds:
-        return printed, ""
-    why = pair.note(rounds)
-    if pair.task != CURVES_TASK:
-        return None, why
-    own = _drawn(ours, pair.rounds)
-    shown = [found for o in others if (found := _drawn(o, pair.rounds)) is not None]
-    return (None, why) if own is None or not shown else (own - max(shown), "")
 
 
 def _batches(question: Question) -> tuple[int, ...]:

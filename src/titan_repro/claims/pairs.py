@@ -1,16 +1,11 @@
-"""Runs that a claim is about, paired by seed, where most of them got furthest.
-
-Claims are of the paper's own settings: 10 of 100 samples a round, the clean stream, Titan with 30
-candidates by features of the first block, all open choices at their defaults.
-"""
+"""Runs of two cells with the same seeds, at the most rounds that three seeds of both reached."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.load import velocity
+from titan_repro.claims.cells import Cell, rows
 from titan_repro.claims.comparisons import FEWEST_SEEDS
 from titan_repro.claims.evidence import Evidence, MeasuredAfter
 
@@ -24,64 +19,6 @@ STANDS_IN = {
     "speech_spectrograms": "spectrograms of twenty words for Speech Commands",
     "dsads": "DSADS for HARBOX",
 }
-
-NO_ROWS = pd.DataFrame(columns=["run_id", "label", "setting", "seed", "status"])
-
-FEDERATED = "federated"
-"""Stands for the stream of runs over several devices."""
-
-_FILTER = {
-    "filter.score": "rep_plus_div",
-    "filter.quota": "per_class_proportional",
-    "filter.decay": 1.0,
-    "pooling": "none",
-    "delay": 1,
-}
-_POLICY = {
-    "policy.gradient": "last_layer",
-    "policy.class_importance": "bessel",
-    "policy.class_mass": "candidates",
-    "policy.weighting": "none",
-    "policy.sampling": "systematic",
-}
-STANDARD: Mapping[str, Mapping[str, Any]] = {
-    "titan": {**_FILTER, **_POLICY, "scoring_norm": "running"},
-    "cis": {**_POLICY, "scoring_norm": "running"},
-}
-"""Choices of a selector that the paper leaves open, as the ambiguity register has them."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Runs that differ in their seed alone. blocks: None for any number."""
-
-    model: str
-    selector: str
-    stream: str = "clean"
-    batch: int = 10
-    budget: int = 30
-    blocks: int | None = 1
-
-    @property
-    def standard(self) -> bool:
-        """Whether the paper's training curves are of such runs."""
-        return (self.batch, self.budget, self.blocks) == (10, 30, 1)
-
-    def command(
-        self, task: str, rounds: int, *others: "Cell", seeds: Sequence[int] = (0, 1, 2)
-    ) -> str:
-        """Return the titan-run command that makes these runs, and those of other cells."""
-        selectors = ",".join(dict.fromkeys(each.selector for each in (*others, self)))
-        streams = ",".join(dict.fromkeys(each.stream for each in (*others, self)))
-        batches = ",".join(dict.fromkeys(str(each.batch) for each in (*others, self)))
-        parts = [f"titan-run -m task={task} model={self.model} selector={selectors}"]
-        if streams == FEDERATED:
-            parts += ["federation=fedavg"]
-        elif streams != "clean":
-            parts += [f"stream={streams}"]
-        parts += [f"batch_size={batches}"] if batches != "10" else []
-        parts += [f"filter.budget={self.budget}"] if self.budget != 30 else []
-        return " ".join([*parts, f"seed={','.join(map(str, seeds))} rounds={rounds}"])
 
 
 @dataclass(frozen=True)
@@ -153,15 +90,6 @@ def find_pair(evidence: Evidence, task: str, ours: Cell, other: Cell, rounds: in
     return find_pairs(evidence, task, ours, [other], rounds).get(other)
 
 
-def rows(measured: MeasuredAfter, cell: Cell, task: str) -> pd.DataFrame:
-    """Return the rows of a cell, sorted by label."""
-    kind = (task, cell.model, cell.selector)
-    if kind not in measured.by_kind:
-        return NO_ROWS
-    kept = [_belongs(row, cell) for row in measured.records[kind]]
-    return measured.by_kind[kind][kept].sort_values(["label", "run_id"])
-
-
 def _in_settings(
     evidence: Evidence, task: str, ours: Cell, others: Sequence[Cell], rounds: int
 ) -> Iterator[dict[Cell, Pair]]:
@@ -198,45 +126,3 @@ def _most(found: Mapping[Cell, Pair]) -> int:
 def _same_place(found: Mapping[Cell, Pair], best: Mapping[Cell, Pair]) -> bool:
     one, other = next(iter(found.values())), next(iter(best.values()))
     return (one.task, one.rounds) == (other.task, other.rounds)
-
-
-def _belongs(row: Mapping[Any, Any], cell: Cell) -> bool:
-    """Return whether a run of a selector is one of its cell; what it does not say is default."""
-    if cell.stream == FEDERATED:
-        if not _federated(row):
-            return False
-    elif row["stream"] != cell.stream or isinstance(row.get("federation"), Mapping):
-        return False
-    wanted = dict(STANDARD.get(cell.selector, {}))
-    if cell.selector == "titan":
-        wanted |= {"filter.budget": cell.budget}
-        wanted |= {} if cell.blocks is None else {"blocks": cell.blocks}
-    return (
-        _default(row.get("config.batch_size"), 10) == cell.batch
-        and _default(velocity(row), 100) == 100
-        and all(_default(chosen(row, key), value) == value for key, value in wanted.items())
-    )
-
-
-def _federated(row: Mapping[Any, Any]) -> bool:
-    """Return whether a run is over several devices, as the paper shares its samples out."""
-    if not isinstance(row.get("federation"), Mapping):
-        return False
-    wanted = {"by": "classes", "classes_per_device": 5, "devices": 50, "local_iterations": 3}
-    return all(
-        _default(row.get(f"config.federation.{key}"), value) == value
-        for key, value in wanted.items()
-    )
-
-
-def chosen(row: Mapping[Any, Any], key: str) -> Any:
-    """Return the value of a choice under a dotted key; None if the run has none there."""
-    node: Any = row["choices"]
-    for name in key.split("."):
-        node = node.get(name) if isinstance(node, Mapping) else None
-    return node
-
-
-def _default(value: Any, default: Any) -> Any:
-    """Return a value, or the default where a column of other runs leaves none."""
-    return default if value is None or value != value else value

@@ -8,7 +8,7 @@ end, and is told.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,30 +16,14 @@ from scipy import stats
 
 from titan_repro.analysis.statistics import mean_interval
 from titan_repro.analysis.time_to_accuracy import COMPARED, Outcome, geometric_mean, time_to_rs
-from titan_repro.boards.paper import IMAGE_MODELS
-from titan_repro.claims.accuracy_quantities import FIGURES, NO_RUNS, cell_of
+from titan_repro.claims.accuracy_quantities import NO_RUNS, cell_of
+from titan_repro.claims.cells import Cell
 from titan_repro.claims.evidence import Evidence
 from titan_repro.claims.finding import Finding, gap, joined, lean_of
-from titan_repro.claims.pairs import STANDS_IN, Cell, Pair, find_pair, find_pairs
+from titan_repro.claims.pairs import Pair, find_pair, find_pairs
+from titan_repro.claims.paper_numbers import ratio_of_paper
+from titan_repro.claims.prices import Price, energy_price, rounds_price, time_price
 from titan_repro.claims.rules import Question
-from titan_repro.paper.published import CURVES_TASK, rounds_ratio_at
-
-FITTED = "what a round takes on the board is fitted to the paper"
-MODELLED = "what a round takes is modelled, and never checked"
-
-
-@dataclass(frozen=True)
-class Price:
-    """What a round costs over one of rs.
-
-    ratio: None if each run measured it. limit: as of a Finding. least: it costs this or more, so
-    that races with it can speak against a claim to be faster, never for it.
-    """
-
-    ratio: float | None
-    limit: str = ""
-    least: bool = False
-
 
 Transform = Callable[[float], float]
 """From a ratio, ours over that of rs, to the claim's unit."""
@@ -96,42 +80,6 @@ def speedup_over_best(question: Question, evidence: Evidence) -> list[Finding]:
     ]
 
 
-def time_price(evidence: Evidence, ours: Cell, task: str) -> Price:
-    """Return what a round of a cell takes over one of rs on a task."""
-    if ours.selector == "rs" and ours.batch == 10:
-        return Price(1.0)
-    if ours.model not in IMAGE_MODELS:
-        return _time_here(evidence, ours, task)
-    random = evidence.random_round(ours.model, 10).seconds
-    if ours.selector == "rs":
-        return Price(evidence.random_round(ours.model, ours.batch).seconds / random, MODELLED)
-    if ours.selector == "titan":
-        return Price(evidence.titan_round(ours.model, ours.budget).seconds / random, FITTED)
-    return Price(evidence.baseline_seconds(ours.model, ours.selector) / random)
-
-
-def _time_here(evidence: Evidence, ours: Cell, task: str) -> Price:
-    """Return the same on this machine: for Titan's pipeline, of a measurement of costs."""
-    if ours.selector != "titan":
-        return Price(None, "what a round takes is this machine's")
-    costs = evidence.costs.get(ours.model)
-    if costs is None or costs.content["task"] != task:
-        return Price(1.0, "rounds alone: what a pipelined round takes is not measured", least=True)
-    pipelined, random = (costs.round_ms("measured", way) for way in ("titan_pipelined", "rs"))
-    return Price(pipelined / random, f"a round as measured on {costs.machine()}")
-
-
-def energy_price(evidence: Evidence, ours: Cell, task: str) -> Price:
-    """Return the energy of a round of Titan over one of rs."""
-    random = evidence.random_round(ours.model, 10).joules
-    return Price(evidence.titan_round(ours.model, ours.budget).joules / random, FITTED)
-
-
-def rounds_price(evidence: Evidence, ours: Cell, task: str) -> Price:
-    """Return 1: rounds are counted, whatever they take."""
-    return Price(1.0)
-
-
 def _every(
     question: Question,
     evidence: Evidence,
@@ -180,7 +128,7 @@ def _found(
     ends = sorted(transform(float(np.exp(end))) for end in (interval.low, interval.high))
     both = (ends[0], ends[1]) if interval.number > 1 else None
     lean = lean_of(both, question.rule.threshold, question.sign)
-    against, short = _paper(question, pair, ours, part)
+    against, short = ratio_of_paper(question, pair, ours, part)
     never = int((raced["outcome"] != Outcome.ARRIVED).sum())
     told = f"{never} of {len(raced)} seeds never got there" if never else ""
     return Finding(
@@ -199,20 +147,6 @@ def _note(question: Question, pair: Pair) -> str:
     if question.rule.comparison == "match":
         return "1 by definition"
     return pair.note(question.rule.rounds)
-
-
-def _paper(question: Question, pair: Pair, ours: Cell, part: str) -> tuple[float | None, str]:
-    """Return the paper's number after the rounds of a pair, and what limits us if it has none."""
-    rounds = question.rule.rounds
-    if question.rule.comparison == "match":  # rs over itself, at any length and on any data
-        return question.number(part), ""
-    if pair.task not in STANDS_IN and pair.rounds == rounds:
-        return question.number(part), ""
-    if question.rule.quantity == "speedup" and pair.task == CURVES_TASK and ours.standard:
-        ratio = rounds_ratio_at(ours.model, ours.selector, pair.rounds, FIGURES[ours.stream])
-        if np.isfinite(ratio):
-            return 1 / ratio, ""
-    return None, pair.note(rounds)
 
 
 def _arrival(question: Question, evidence: Evidence, model: str) -> Finding:
