@@ -1,12 +1,12 @@
-"""Evidence written down by hand: runs at numbers of rounds, costs, statements."""
+"""ClaimEvidence written down by hand: runs at numbers of rounds, costs, statements."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from handmade import runs_of
 from titan_repro.analysis.costs import Costs
-from titan_repro.claims.evidence import Evidence, parted
-from titan_repro.claims.finding import Finding
+from titan_repro.claims.evidence import ClaimEvidence, parted
+from titan_repro.claims.finding import ClaimFinding
 from titan_repro.claims.rules import Question, all_claims, question
 from titan_repro.claims.verdicts import Judgement, judgement
 
@@ -15,8 +15,8 @@ JITTER = (-0.1, 0.0, 0.1, -0.05, 0.05, 0.02)
 """Points that seeds differ by, the same of every selector."""
 
 
-class MadeUp(Evidence):
-    """Evidence of runs by number of rounds, and costs by model; board and theory are the real."""
+class MadeUp(ClaimEvidence):
+    """Runs by number of rounds, and costs by model; board and theory are the real ones."""
 
     def __init__(self, runs=None, costs=(), source=Path("nowhere")):
         self.source = source
@@ -61,7 +61,7 @@ def curve(end, arrives, rounds):
     return [(n, end if n >= arrives > 0 else end / 2, n / 100) for n in range(0, rounds + 1, step)]
 
 
-def judged(claim_id: str, evidence: Evidence) -> Judgement:
+def judged(claim_id: str, evidence: ClaimEvidence) -> Judgement:
     """Judge one claim by its own rule."""
     from titan_repro.claims.quantities import measure
 
@@ -69,12 +69,12 @@ def judged(claim_id: str, evidence: Evidence) -> Judgement:
     return judgement(own, measure(own, evidence))
 
 
-def proof(asked: Question, part: str = "") -> Finding:
+def proof(asked: Question, part: str = "") -> ClaimFinding:
     """Return what would make a claim hold: six seeds close around the paper's own number."""
     rule, number = asked.rule, asked.number(part)
     lean = (0.5, 1.0)
     if rule.comparison in ("order", "at_most", "at_least", "statement"):
-        return Finding(part, 1.0, (0.9, 1.1), 6, lean=lean)
+        return ClaimFinding(part, 1.0, (0.9, 1.1), 6, lean=lean)
     assert number is not None
     ends = (number * 0.999, number * 1.001)
-    return Finding(part, number, ends, 6, against=number, lean=lean)
+    return ClaimFinding(part, number, ends, 6, against=number, lean=lean)

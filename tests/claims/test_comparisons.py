@@ -7,7 +7,7 @@ import pytest
 from claims.made_up import asked, proof
 from titan_repro.analysis.statistics import Interval
 from titan_repro.claims.comparisons import Verdict, verdict
-from titan_repro.claims.finding import Finding, gap, joined, lean_of, range_of
+from titan_repro.claims.finding import ClaimFinding, gap, joined, lean_of, range_of
 from titan_repro.claims.rules import all_claims, question
 from titan_repro.claims.verdicts import count, judgement
 
@@ -28,7 +28,7 @@ def found(claim, low, high, *, seeds=3, paper=True, **more):
     sign = {"at_most": -1}.get(own.rule.comparison, own.sign)
     against = own.number() if paper else None
     lean = more.pop("lean", lean_of((low, high), own.rule.threshold, sign))
-    return Finding(
+    return ClaimFinding(
         value=(low + high) / 2,
         interval=(low, high),
         seeds=seeds,
@@ -96,7 +96,7 @@ def test_a_number_is_met_within_its_tolerance(low, high, lean, expected):
 )
 def test_a_whole_time_needs_runs_that_do_not_get_there(value, lean, expected):
     own = asked(ARRIVAL)
-    assert verdict(own, Finding(value=value, seeds=6, against=3.45, lean=lean)) is expected
+    assert verdict(own, ClaimFinding(value=value, seeds=6, against=3.45, lean=lean)) is expected
 
 
 @pytest.mark.parametrize("claim", [GAIN, RATIO, ACCURACY, ORDER, DROP, STABLE, ARRIVAL])
@@ -129,7 +129,7 @@ def test_what_is_not_there_is_not_tested():
 
 def test_arithmetic_needs_no_seeds():
     own = asked("contradiction.table1.squeezenet")
-    exact = Finding(value=3.96, exact=True, against=own.number())
+    exact = ClaimFinding(value=3.96, exact=True, against=own.number())
     assert verdict(own, exact) is HOLDS
     assert verdict(own, replace(exact, value=5.1)) is FAILS
 

@@ -127,8 +127,8 @@ def variance(seed, model="alexnet", pearson=0.98, **distances):
         for state in (0, 500) for size in SIZES for name, value in table.items()
     ]  # fmt: skip
     stability = [{"state": 0, "lag": lag, "pearson": pearson / lag} for lag in (1, 2)]
-    return {"id": f"{model}{seed}", "task": "cifar10", "model": model, "seed": seed,
-            "errors": errors, "stability": stability}  # fmt: skip
+    facts = {"id": f"{model}{seed}", "experiment": "fig5", "task": "cifar10", "model": model}
+    return {**facts, "seed": seed, "errors": errors, "stability": stability}
 
 
 def files(folder: Path, *contents) -> MadeUp:
@@ -170,7 +170,8 @@ def test_a_model_where_another_selector_is_lower(tmp_path):
 
 
 def test_no_variances_and_damaged_ones(tmp_path):
-    assert judged("fig5b.filter_loss", files(tmp_path)).verdict is NOT_TESTED
+    another = variance(0) | {"experiment": "why", "errors": []}
+    assert judged("fig5b.filter_loss", files(tmp_path, another)).verdict is NOT_TESTED
     other = variance(0)
     del other["stability"]
     with pytest.raises(RunFolderError, match=r"variance\.json.*no stability"):

@@ -6,7 +6,10 @@ from importlib import resources
 from typing import get_args
 
 import pytest
+from hydra import compose, initialize_config_dir
 
+from titan_repro.analysis.load import velocity
+from titan_repro.claims.groups import NORM, STANDARD, chosen
 from titan_repro.claims.quantities import QUANTITIES
 from titan_repro.claims.rules import (
     CONTRADICTION,
@@ -17,6 +20,8 @@ from titan_repro.claims.rules import (
     rule_of,
     rules,
 )
+from titan_repro.conf_path import conf_dir
+from titan_repro.config import identity, register_schema
 from titan_repro.paper.published import claims, table1_cell
 
 
@@ -105,3 +110,27 @@ def test_rules_have_no_pattern_that_only_spells_another_one():
     patterns = [row["claims"] for row in csv.DictReader(file.read_text("utf-8").splitlines())]
     for place, pattern in enumerate(patterns):
         assert not any(fnmatchcase(pattern, earlier) for earlier in patterns[:place])
+
+
+def test_open_choices_are_at_their_defaults_in_conf():
+    """What counts as the paper's own setting is what titan-run takes where nothing is said."""
+    register_schema()
+    for model, norm in NORM.items():
+        task = {"mlp": "dsads", "resnet34": "speech_spectrograms"}.get(model, "cifar10")
+        for selector, choices in STANDARD.items():
+            config = composed(f"task={task}", f"model={model}", f"selector={selector}")
+            assert config.model.norm == norm
+            found = {"choices": identity(config, "", scoring=True)["choices"]}
+            assert {key: chosen(found, key) for key in choices} == choices
+            if selector == "titan":
+                assert (chosen(found, "filter.budget"), chosen(found, "blocks")) == (30, 1)
+            assert (config.batch_size, velocity(row_of(config))) == (10, 100)
+
+
+def composed(*overrides):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+def row_of(config):
+    return {"config.stream.velocity": config.stream.velocity}

@@ -122,6 +122,7 @@ def test_runs_of_other_settings_and_choices_do_not_count():
         seeds("cis", 99.0, **{"config.batch_size": 20}),
         seeds("cis", 99.0, **{"config.stream.velocity": 50}),
         seeds("cis", 99.0, federation={"devices": 50}),
+        seeds("cis", 99.0, **{"config.model.norm": "group"}),
         seeds("cis", 99.0, setting="another"),
         seeds("cis", 99.0, status="diverged"),
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from titan_repro.analysis.statistics import Interval, mean_interval
-from titan_repro.claims.cells import Cell, chosen
-from titan_repro.claims.evidence import Evidence
-from titan_repro.claims.finding import Finding, Range, gap, joined, lean_of, range_of
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.finding import ClaimFinding, Range, gap, joined, lean_of, range_of
+from titan_repro.claims.groups import RunGroup, chosen
 from titan_repro.claims.pairs import STANDS_IN, Pair, find_pair, find_pairs
 from titan_repro.claims.paper_numbers import accuracy_of_paper, gain_of_paper
 from titan_repro.claims.rules import Question
@@ -19,9 +19,9 @@ from titan_repro.paper.published import CURVES_TASK, table1_cell
 NO_RUNS = "no runs of it"
 
 
-def cell_of(question: Question, model: str, selector: str = "") -> Cell:
+def group_of(question: Question, model: str, selector: str = "") -> RunGroup:
     """Return the runs that a question is about."""
-    return Cell(
+    return RunGroup(
         model,
         selector or question.one("selector"),
         question.one("stream", "clean"),
@@ -30,15 +30,15 @@ def cell_of(question: Question, model: str, selector: str = "") -> Cell:
     )
 
 
-def accuracy(question: Question, evidence: Evidence) -> list[Finding]:
+def accuracy(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the final accuracy of each model, and which way it is from that of rs."""
     return [_accuracy(question, evidence, model) for model in question.all("model")]
 
 
-def _accuracy(question: Question, evidence: Evidence, model: str) -> Finding:
+def _accuracy(question: Question, evidence: ClaimEvidence, model: str) -> ClaimFinding:
     task, rounds = question.one("task"), question.rule.rounds
-    ours = cell_of(question, model)
-    random = Cell(model, question.one("over"))
+    ours = group_of(question, model)
+    random = RunGroup(model, question.one("over"))
     command = ours.command(task, rounds, random)
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
@@ -57,16 +57,16 @@ def _accuracy(question: Question, evidence: Evidence, model: str) -> Finding:
     return found.of(model)
 
 
-def gain(question: Question, evidence: Evidence) -> list[Finding]:
+def gain(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return what each selector, model and batch size asked for gains over another one."""
     parts = product(question.all("model"), question.all("selector"), _batches(question))
     return [
-        _gain(question, evidence, replace(cell_of(question, model, selector), batch=batch))
+        _gain(question, evidence, replace(group_of(question, model, selector), batch=batch))
         for model, selector, batch in parts
     ]
 
 
-def _gain(question: Question, evidence: Evidence, ours: Cell) -> Finding:
+def _gain(question: Question, evidence: ClaimEvidence, ours: RunGroup) -> ClaimFinding:
     task, rounds = question.one("task", CURVES_TASK), question.rule.rounds
     batch = int(question.one("over_batch", str(ours.batch)))
     other = replace(ours, selector=question.one("over"), batch=batch)
@@ -91,10 +91,10 @@ def _gain(question: Question, evidence: Evidence, ours: Cell) -> Finding:
     return replace(_finding(interval, pair, rounds, command, against, lean), part=part, limit=limit)
 
 
-def gain_over_best(question: Question, evidence: Evidence) -> list[Finding]:
+def gain_over_best(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return what a selector gains over the best of others: the one that it gains least over."""
     [model], task, rounds = question.all("model"), question.one("task"), question.rule.rounds
-    ours = cell_of(question, model)
+    ours = group_of(question, model)
     others = [replace(ours, selector=name) for name in question.all("over")]
     command = ours.command(task, rounds, *others)
     pairs = find_pairs(evidence, task, ours, others, rounds)
@@ -115,10 +115,10 @@ def gain_over_best(question: Question, evidence: Evidence) -> list[Finding]:
     return [replace(found, limit=joined(limit, unknown), note=note)]
 
 
-def between_streams(question: Question, evidence: Evidence) -> list[Finding]:
+def between_streams(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the accuracy of a selector on one stream less that on another."""
     [model], task, rounds = question.all("model"), question.one("task"), question.rule.rounds
-    ours = cell_of(question, model)
+    ours = group_of(question, model)
     other = replace(ours, stream=question.one("over"))
     command = ours.command(task, rounds, other)
     pair = find_pair(evidence, task, ours, other, rounds)
@@ -131,16 +131,16 @@ def between_streams(question: Question, evidence: Evidence) -> list[Finding]:
     return [replace(found, limit=pair.note(rounds))]
 
 
-def blocks_slope(question: Question, evidence: Evidence) -> list[Finding]:
+def blocks_slope(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return points of accuracy a block of features, by model: the mean slope over seeds."""
     return [_slope(question, evidence, model) for model in question.all("model")]
 
 
-def _slope(question: Question, evidence: Evidence, model: str) -> Finding:
+def _slope(question: Question, evidence: ClaimEvidence, model: str) -> ClaimFinding:
     task, rounds = question.one("task"), question.rule.rounds
     known = _blocks(evidence, task, model, rounds)
     command = f"titan-run experiment=fig8 task={task} model={model} rounds={rounds}"
-    first = Cell(model, "titan")
+    first = RunGroup(model, "titan")
     pairs = find_pairs(
         evidence, task, first, [replace(first, blocks=n) for n in known if n != 1], rounds
     )
@@ -162,7 +162,7 @@ def _slope(question: Question, evidence: Evidence, model: str) -> Finding:
     return replace(found, part=model, limit=pair.note(rounds), runs=runs, note=note)
 
 
-def _blocks(evidence: Evidence, task: str, model: str, rounds: int) -> list[int]:
+def _blocks(evidence: ClaimEvidence, task: str, model: str, rounds: int) -> list[int]:
     """Return the numbers of blocks that Titan's features were made of, in any run."""
     kind = (task, model, "titan")
     found = {
@@ -183,8 +183,8 @@ def _finding(
     lean: Range | None,
     *,
     data: bool = False,
-) -> Finding:
-    return Finding(
+) -> ClaimFinding:
+    return ClaimFinding(
         value=interval.estimate if interval.number else None,
         interval=range_of(interval),
         seeds=interval.number,

@@ -8,7 +8,7 @@ the interval lies wholly on the other side, or excludes the paper's number witho
 
 from enum import StrEnum
 
-from titan_repro.claims.finding import Finding, Range
+from titan_repro.claims.finding import ClaimFinding, Range
 from titan_repro.claims.rules import ClaimRule, Question
 
 FEWEST_SEEDS = 3
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     NOT_TESTED = "not tested"
 
 
-def verdict(question: Question, found: Finding) -> Verdict:
+def verdict(question: Question, found: ClaimFinding) -> Verdict:
     """Judge one finding."""
     if found.value is None:
         return Verdict.NOT_TESTED
@@ -50,11 +50,11 @@ def _side(lean: Range | None) -> int:
     return int(lean[0] > 0) - int(lean[1] < 0)
 
 
-def _comparable(found: Finding) -> bool:
+def _comparable(found: ClaimFinding) -> bool:
     return found.against is not None and not found.limit
 
 
-def _meets(question: Question, found: Finding) -> bool | None:
+def _meets(question: Question, found: ClaimFinding) -> bool | None:
     """Return whether the claim's number is met; None if that is open or cannot be said."""
     assert found.value is not None
     rule, on_side = question.rule, _side(found.lean) > 0

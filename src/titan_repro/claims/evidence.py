@@ -32,6 +32,7 @@ COLUMNS = (
     *("run_id", "label", "task", "model", "selector", "stream", "setting", "seed", "status"),
     *("choices", "final_accuracy", "data_source", "federation", "config.federation."),
     *("config.batch_size", "config.stream.velocity", "config.stream.source.velocity"),
+    "config.model.norm",
 )
 """Columns of `Runs.summaries` that claims ask for, or how they begin."""
 
@@ -68,7 +69,7 @@ def parted(runs: Runs) -> MeasuredAfter:
     )
 
 
-class Evidence:
+class ClaimEvidence:
     """What an export or a folder of run folders holds, and what needs neither.
 
     Raises RunFolderError if `source` is no folder, or a damaged export; runs that cannot be read

@@ -8,7 +8,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """A quantity of one part of a claim, in the claim's unit.
 
     part: which part, such as a model, where the claim is of several.
@@ -32,14 +32,14 @@ class Finding:
     note: str = ""
     command: str = ""
 
-    def of(self, part: str) -> "Finding":
+    def of(self, part: str) -> "ClaimFinding":
         """Return the same finding as that of a part."""
         return replace(self, part=part)
 
 
-def gap(note: str, command: str, part: str = "") -> Finding:
+def gap(note: str, command: str, part: str = "") -> ClaimFinding:
     """Return that there is nothing to test a claim, or a part of it, on."""
-    return Finding(part=part, note=note, command=command)
+    return ClaimFinding(part=part, note=note, command=command)
 
 
 def range_of(interval: Interval) -> Range | None:

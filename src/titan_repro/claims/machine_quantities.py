@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from titan_repro.analysis.costs import Costs
-from titan_repro.claims.evidence import Evidence
-from titan_repro.claims.finding import Finding, gap, lean_of
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.finding import ClaimFinding, gap, lean_of
 from titan_repro.claims.rules import CONTRADICTION, Question, contradictions
 
 PAPERS_BOARD = "Jetson Nano"
@@ -17,7 +17,7 @@ FITTED = "not tested (fitted): the modelled board was calibrated to this number"
 CALIBRATION = "titan-report calibration"
 
 
-def board(question: Question, evidence: Evidence) -> list[Finding]:
+def board(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return a ratio (threshold 1) or a difference (threshold 0) of two numbers of the board."""
     model = question.one("model")
     names = [
@@ -31,24 +31,24 @@ def board(question: Question, evidence: Evidence) -> list[Finding]:
     return [replace(found, against=question.number())]
 
 
-def fitted(question: Question, evidence: Evidence) -> list[Finding]:
+def fitted(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return that only the modelled board has such a number, which was fitted to the paper's."""
     return [gap(FITTED, CALIBRATION)]
 
 
-def hidden(question: Question, evidence: Evidence) -> list[Finding]:
+def hidden(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the share of selection's cost that the pipeline hides, in percent."""
     return _measured(question, evidence, lambda costs: costs.hidden("measured"))
 
 
-def filter_latency(question: Question, evidence: Evidence) -> list[Finding]:
+def filter_latency(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return milliseconds of the coarse filter on an arriving sample."""
     return _measured(
         question, evidence, lambda costs: costs.number("latency.measured.filter.arriving_ms")
     )
 
 
-def latency_ratio(question: Question, evidence: Evidence) -> list[Finding]:
+def latency_ratio(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return C-IS's time for an arriving sample over the coarse filter's."""
 
     def ratio(costs: Costs) -> float:
@@ -61,8 +61,8 @@ def latency_ratio(question: Question, evidence: Evidence) -> list[Finding]:
 
 
 def _measured(
-    question: Question, evidence: Evidence, number: Callable[[Costs], float]
-) -> list[Finding]:
+    question: Question, evidence: ClaimEvidence, number: Callable[[Costs], float]
+) -> list[ClaimFinding]:
     models = question.all("model")
     command = f"titan-run experiment=fig6 model={','.join(models)}"
     if not evidence.costs.keys() & set(models):
@@ -77,7 +77,7 @@ def _of_costs(
     model: str,
     number: Callable[[Costs], float],
     command: str,
-) -> Finding:
+) -> ClaimFinding:
     value = float("nan") if costs is None else number(costs)
     if costs is None or value != value:
         return gap("no measurement of it", command, model)
@@ -89,10 +89,10 @@ def _of_costs(
     )
 
 
-def exact(question: Question, value: float, command: str, note: str = "") -> Finding:
+def exact(question: Question, value: float, command: str, note: str = "") -> ClaimFinding:
     """Return a finding without seeds."""
     sign = {"at_most": -1, "at_least": 1}.get(question.rule.comparison, question.sign)
-    return Finding(
+    return ClaimFinding(
         value=value,
         exact=True,
         lean=lean_of((value, value), question.rule.threshold, sign),
@@ -101,7 +101,7 @@ def exact(question: Question, value: float, command: str, note: str = "") -> Fin
     )
 
 
-def theory(question: Question, evidence: Evidence) -> list[Finding]:
+def theory(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the largest relative difference met in checking each part of a statement."""
     name = question.one("number")
     found = []
@@ -110,7 +110,7 @@ def theory(question: Question, evidence: Evidence) -> list[Finding]:
             lean = (-1.0, -1.0) if row.outcome == "does not hold" else (1.0, 1.0)
             condition = row.condition if row.outcome == "holds under a condition" else ""
             found.append(
-                Finding(
+                ClaimFinding(
                     part=row.name,
                     value=row.worst,
                     exact=True,
@@ -125,8 +125,8 @@ def theory(question: Question, evidence: Evidence) -> list[Finding]:
     return found
 
 
-def contradiction(question: Question, evidence: Evidence) -> list[Finding]:
+def contradiction(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the number that follows from others of the paper's."""
     by_id = {CONTRADICTION + each.id: each for each in contradictions()}
     implied = by_id[question.claim.id].implied_value
-    return [Finding(value=implied, exact=True, against=question.number(), command=CALIBRATION)]
+    return [ClaimFinding(value=implied, exact=True, against=question.number(), command=CALIBRATION)]

@@ -1,13 +1,13 @@
-"""Runs of two cells with the same seeds, at the most rounds that three seeds of both reached."""
+"""Runs of two groups with the same seeds, at the most rounds that three seeds of both reached."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from titan_repro.claims.cells import Cell, rows
 from titan_repro.claims.comparisons import FEWEST_SEEDS
-from titan_repro.claims.evidence import Evidence, MeasuredAfter
+from titan_repro.claims.evidence import ClaimEvidence, MeasuredAfter
+from titan_repro.claims.groups import RunGroup, rows_of_group
 
 TASKS: Mapping[str, Sequence[str]] = {
     "speech_commands": ("speech_commands", "speech_spectrograms"),
@@ -51,7 +51,7 @@ class Pair:
         """Ids of all runs."""
         return tuple(map(str, pd.concat([self.ours, self.theirs])["run_id"].drop_duplicates()))
 
-    def command(self, ours: Cell, *others: Cell) -> str:
+    def command(self, ours: RunGroup, *others: RunGroup) -> str:
         """Return the titan-run command that makes runs like these."""
         seeds = self.ours["seed"].astype(int).tolist()
         return ours.command(self.task, self.rounds, *others, seeds=seeds)
@@ -66,15 +66,15 @@ class Pair:
 
 
 def find_pairs(
-    evidence: Evidence, task: str, ours: Cell, others: Sequence[Cell], rounds: int
-) -> dict[Cell, Pair]:
-    """Return the runs of a cell with those of each other cell, all after the same rounds.
+    evidence: ClaimEvidence, task: str, ours: RunGroup, others: Sequence[RunGroup], rounds: int
+) -> dict[RunGroup, Pair]:
+    """Return the runs of a group with those of each other group, all after the same rounds.
 
     Of the numbers of rounds up to `rounds`, the largest that three common seeds reached; if there
     is none, that of the most seeds. Of several settings, that of the most seeds. A task that stands
     in counts where the paper's own has no three seeds. Cells without a common seed are left out.
     """
-    best: dict[Cell, Pair] = {}
+    best: dict[RunGroup, Pair] = {}
     for name in TASKS.get(task, (task,)):
         for number in (n for n in evidence.milestones if n <= rounds):
             for found in _in_settings(evidence, name, ours, others, number):
@@ -85,16 +85,18 @@ def find_pairs(
     return best
 
 
-def find_pair(evidence: Evidence, task: str, ours: Cell, other: Cell, rounds: int) -> Pair | None:
-    """Return the runs of two cells, as `find_pairs` does; None if they have no common seed."""
+def find_pair(
+    evidence: ClaimEvidence, task: str, ours: RunGroup, other: RunGroup, rounds: int
+) -> Pair | None:
+    """Return the runs of two groups, as `find_pairs` does; None if they have no common seed."""
     return find_pairs(evidence, task, ours, [other], rounds).get(other)
 
 
 def _in_settings(
-    evidence: Evidence, task: str, ours: Cell, others: Sequence[Cell], rounds: int
-) -> Iterator[dict[Cell, Pair]]:
+    evidence: ClaimEvidence, task: str, ours: RunGroup, others: Sequence[RunGroup], rounds: int
+) -> Iterator[dict[RunGroup, Pair]]:
     here = evidence.after(rounds)
-    every = {cell: rows(here, cell, task) for cell in {ours, *others}}
+    every = {group: rows_of_group(here, group, task) for group in {ours, *others}}
     for setting, own in every[ours].groupby("setting"):
         found = {}
         for other in others:
@@ -119,10 +121,10 @@ def _pair(
     return Pair(ours, theirs, rounds, task, measured)
 
 
-def _most(found: Mapping[Cell, Pair]) -> int:
+def _most(found: Mapping[RunGroup, Pair]) -> int:
     return max((pair.seeds for pair in found.values()), default=0)
 
 
-def _same_place(found: Mapping[Cell, Pair], best: Mapping[Cell, Pair]) -> bool:
+def _same_place(found: Mapping[RunGroup, Pair], best: Mapping[RunGroup, Pair]) -> bool:
     one, other = next(iter(found.values())), next(iter(best.values()))
     return (one.task, one.rounds) == (other.task, other.rounds)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from titan_repro.claims.cells import FEDERATED, Cell
+from titan_repro.claims.groups import FEDERATED, RunGroup
 from titan_repro.claims.pairs import STANDS_IN, Pair
 from titan_repro.claims.rules import Question
 from titan_repro.paper.published import (
@@ -17,7 +17,9 @@ FIGURES = {**FIGURE_OF_STREAM, FEDERATED: "10"}
 """The figure with the paper's training curves, by stream."""
 
 
-def accuracy_of_paper(pair: Pair, cell: Cell, rounds: int, printed: float | None) -> float | None:
+def accuracy_of_paper(
+    pair: Pair, group: RunGroup, rounds: int, printed: float | None
+) -> float | None:
     """Return the paper's accuracy of such runs after so many rounds; None if it shows none.
 
     Figure 7 has a curve of C-IS in place of Titan's: the two end within 0.8 points of each other
@@ -27,21 +29,21 @@ def accuracy_of_paper(pair: Pair, cell: Cell, rounds: int, printed: float | None
         return None
     if pair.rounds == rounds:
         return printed
-    return _drawn(cell, pair.rounds) if pair.task == CURVES_TASK else None
+    return _drawn(group, pair.rounds) if pair.task == CURVES_TASK else None
 
 
-def _drawn(cell: Cell, rounds: int) -> float | None:
+def _drawn(group: RunGroup, rounds: int) -> float | None:
     """Return what a training curve of the paper shows; None if it has no such curve."""
-    if not cell.standard:
+    if not group.standard:
         return None
-    figure = FIGURES[cell.stream]
-    name = "cis" if (figure, cell.selector) == ("7", "titan") else cell.selector
-    shown = accuracy_at(cell.model, name, rounds, figure)
+    figure = FIGURES[group.stream]
+    name = "cis" if (figure, group.selector) == ("7", "titan") else group.selector
+    shown = accuracy_at(group.model, name, rounds, figure)
     return None if math.isnan(shown) else shown
 
 
 def gain_of_paper(
-    pair: Pair, ours: Cell, others: Sequence[Cell], rounds: int, printed: float | None
+    pair: Pair, ours: RunGroup, others: Sequence[RunGroup], rounds: int, printed: float | None
 ) -> tuple[float | None, str]:
     """Return the paper's gain over the best of others after so many rounds, and what limits us.
 
@@ -58,7 +60,7 @@ def gain_of_paper(
 
 
 def ratio_of_paper(
-    question: Question, pair: Pair, ours: Cell, part: str
+    question: Question, pair: Pair, ours: RunGroup, part: str
 ) -> tuple[float | None, str]:
     """Return the paper's number after the rounds of a pair, and what limits us if it has none."""
     rounds = question.rule.rounds

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from titan_repro.boards.paper import IMAGE_MODELS
-from titan_repro.claims.cells import Cell
-from titan_repro.claims.evidence import Evidence
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.groups import RunGroup
 
 FITTED = "what a round takes on the board is fitted to the paper"
 MODELLED = "what a round takes is modelled, and never checked"
@@ -14,8 +14,8 @@ MODELLED = "what a round takes is modelled, and never checked"
 class Price:
     """What a round costs over one of rs.
 
-    ratio: None if each run measured it. limit: as of a Finding. least: it costs this or more, so
-    that races with it can speak against a claim to be faster, never for it.
+    ratio: None if each run measured it. limit: as of a ClaimFinding. least: it costs this or more,
+    so that races with it can speak against a claim to be faster, never for it.
     """
 
     ratio: float | None
@@ -23,8 +23,8 @@ class Price:
     least: bool = False
 
 
-def time_price(evidence: Evidence, ours: Cell, task: str) -> Price:
-    """Return what a round of a cell takes over one of rs on a task."""
+def time_price(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:
+    """Return what a round of a group takes over one of rs on a task."""
     if ours.selector == "rs" and ours.batch == 10:
         return Price(1.0)
     if ours.model not in IMAGE_MODELS:
@@ -37,7 +37,7 @@ def time_price(evidence: Evidence, ours: Cell, task: str) -> Price:
     return Price(evidence.baseline_seconds(ours.model, ours.selector) / random)
 
 
-def _time_here(evidence: Evidence, ours: Cell, task: str) -> Price:
+def _time_here(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:
     """Return the same on this machine: for Titan's pipeline, of a measurement of costs."""
     if ours.selector != "titan":
         return Price(None, "what a round takes is this machine's")
@@ -48,12 +48,12 @@ def _time_here(evidence: Evidence, ours: Cell, task: str) -> Price:
     return Price(pipelined / random, f"a round as measured on {costs.machine()}")
 
 
-def energy_price(evidence: Evidence, ours: Cell, task: str) -> Price:
+def energy_price(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:
     """Return the energy of a round of Titan over one of rs."""
     random = evidence.random_round(ours.model, 10).joules
     return Price(evidence.titan_round(ours.model, ours.budget).joules / random, FITTED)
 
 
-def rounds_price(evidence: Evidence, ours: Cell, task: str) -> Price:
+def rounds_price(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:
     """Return 1: rounds are counted, whatever they take."""
     return Price(1.0)

@@ -9,11 +9,11 @@ from titan_repro.claims import accuracy_quantities as accuracies
 from titan_repro.claims import machine_quantities as machines
 from titan_repro.claims import race_quantities as races
 from titan_repro.claims import variance_quantities as variances
-from titan_repro.claims.evidence import Evidence
-from titan_repro.claims.finding import Finding
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.finding import ClaimFinding
 from titan_repro.claims.rules import Question
 
-Quantity = Callable[[Question, Evidence], list[Finding]]
+Quantity = Callable[[Question, ClaimEvidence], list[ClaimFinding]]
 
 QUANTITIES: dict[str, Quantity] = {
     "accuracy": accuracies.accuracy,
@@ -35,10 +35,10 @@ QUANTITIES: dict[str, Quantity] = {
     "latency_ratio": machines.latency_ratio,
     "theory": machines.theory,
     "contradiction": machines.contradiction,
-    "variance": variances.variance,
+    "variance": variances.figure5,
 }
 
 
-def measure(question: Question, evidence: Evidence) -> list[Finding]:
+def measure(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Measure what a rule asks for."""
     return QUANTITIES[question.rule.quantity](question, evidence)

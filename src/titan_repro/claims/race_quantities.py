@@ -16,10 +16,10 @@ from scipy import stats
 
 from titan_repro.analysis.statistics import mean_interval
 from titan_repro.analysis.time_to_accuracy import COMPARED, Outcome, geometric_mean, time_to_rs
-from titan_repro.claims.accuracy_quantities import NO_RUNS, cell_of
-from titan_repro.claims.cells import Cell
-from titan_repro.claims.evidence import Evidence
-from titan_repro.claims.finding import Finding, gap, joined, lean_of
+from titan_repro.claims.accuracy_quantities import NO_RUNS, group_of
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.finding import ClaimFinding, gap, joined, lean_of
+from titan_repro.claims.groups import RunGroup
 from titan_repro.claims.pairs import Pair, find_pair, find_pairs
 from titan_repro.claims.paper_numbers import ratio_of_paper
 from titan_repro.claims.prices import Price, energy_price, rounds_price, time_price
@@ -29,40 +29,40 @@ Transform = Callable[[float], float]
 """From a ratio, ours over that of rs, to the claim's unit."""
 
 
-def time(question: Question, evidence: Evidence) -> list[Finding]:
+def time(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return time to rs's accuracy over that of rs."""
     return _every(question, evidence, time_price, lambda ratio: ratio)
 
 
-def time_saved(question: Question, evidence: Evidence) -> list[Finding]:
+def time_saved(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the time to rs's accuracy that is saved, in percent of that of rs."""
     return _every(question, evidence, time_price, lambda ratio: 100 * (1 - ratio))
 
 
-def time_speedup(question: Question, evidence: Evidence) -> list[Finding]:
+def time_speedup(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the time of rs to its accuracy over ours."""
     return _every(question, evidence, time_price, lambda ratio: 1 / ratio)
 
 
-def speedup(question: Question, evidence: Evidence) -> list[Finding]:
+def speedup(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the rounds of rs to its accuracy over ours."""
     return _every(question, evidence, rounds_price, lambda ratio: 1 / ratio)
 
 
-def energy(question: Question, evidence: Evidence) -> list[Finding]:
+def energy(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the board's energy to rs's accuracy over that of rs."""
     return _every(question, evidence, energy_price, lambda ratio: ratio)
 
 
-def arrival(question: Question, evidence: Evidence) -> list[Finding]:
+def arrival(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the whole run's time over that of rs, and whether runs get to rs's accuracy at all."""
     return [_arrival(question, evidence, model) for model in question.all("model")]
 
 
-def speedup_over_best(question: Question, evidence: Evidence) -> list[Finding]:
+def speedup_over_best(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the rounds of the best other selector to its final accuracy over ours."""
     [model], task, rounds = question.all("model"), question.one("task"), question.rule.rounds
-    ours = cell_of(question, model)
+    ours = group_of(question, model)
     others = [replace(ours, selector=name) for name in question.all("over")]
     pairs = find_pairs(evidence, task, ours, others, rounds)
     if not pairs:
@@ -82,22 +82,22 @@ def speedup_over_best(question: Question, evidence: Evidence) -> list[Finding]:
 
 def _every(
     question: Question,
-    evidence: Evidence,
-    price: Callable[[Evidence, Cell, str], Price],
+    evidence: ClaimEvidence,
+    price: Callable[[ClaimEvidence, RunGroup, str], Price],
     transform: Transform,
-) -> list[Finding]:
+) -> list[ClaimFinding]:
     return [_one(question, evidence, model, price, transform) for model in question.all("model")]
 
 
 def _one(
     question: Question,
-    evidence: Evidence,
+    evidence: ClaimEvidence,
     model: str,
-    price: Callable[[Evidence, Cell, str], Price],
+    price: Callable[[ClaimEvidence, RunGroup, str], Price],
     transform: Transform,
-) -> Finding:
+) -> ClaimFinding:
     task, rounds = question.one("task"), question.rule.rounds
-    ours, random = cell_of(question, model), _random(question, model)
+    ours, random = group_of(question, model), _random(question, model)
     command = ours.command(task, rounds, random)
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
@@ -106,32 +106,34 @@ def _one(
     return replace(found, part=model, command=pair.command(ours, random))
 
 
-def _random(question: Question, model: str) -> Cell:
+def _random(question: Question, model: str) -> RunGroup:
     """Return the runs of rs that set the target: on the same stream, on 10 samples a round."""
-    return Cell(model, "rs", question.one("stream", "clean"))
+    return RunGroup(model, "rs", question.one("stream", "clean"))
 
 
 def _found(
     question: Question,
     pair: Pair,
-    ours: Cell,
+    ours: RunGroup,
     price: Price,
     transform: Transform,
     part: str = "",
-) -> Finding:
+) -> ClaimFinding:
     raced = _race(pair)
     unit = "time_ratio" if price.ratio is None else "rounds_ratio"
     ratios = raced[unit].to_numpy(dtype=float) * (price.ratio or 1.0)
     interval = mean_interval(np.log(ratios))
     if interval.number == 0:
-        return Finding(runs=pair.runs, note=joined(pair.note(question.rule.rounds), "no target"))
+        return ClaimFinding(
+            runs=pair.runs, note=joined(pair.note(question.rule.rounds), "no target")
+        )
     ends = sorted(transform(float(np.exp(end))) for end in (interval.low, interval.high))
     both = (ends[0], ends[1]) if interval.number > 1 else None
     lean = lean_of(both, question.rule.threshold, question.sign)
     against, short = ratio_of_paper(question, pair, ours, part)
     never = int((raced["outcome"] != Outcome.ARRIVED).sum())
     told = f"{never} of {len(raced)} seeds never got there" if never else ""
-    return Finding(
+    return ClaimFinding(
         value=transform(float(np.exp(interval.estimate))),
         interval=both,
         seeds=interval.number,
@@ -149,9 +151,9 @@ def _note(question: Question, pair: Pair) -> str:
     return pair.note(question.rule.rounds)
 
 
-def _arrival(question: Question, evidence: Evidence, model: str) -> Finding:
+def _arrival(question: Question, evidence: ClaimEvidence, model: str) -> ClaimFinding:
     task, rounds = question.one("task"), question.rule.rounds
-    ours, random = cell_of(question, model), _random(question, model)
+    ours, random = group_of(question, model), _random(question, model)
     command = ours.command(task, rounds, random)
     pair = find_pair(evidence, task, ours, random, rounds)
     if pair is None:
@@ -162,7 +164,7 @@ def _arrival(question: Question, evidence: Evidence, model: str) -> Finding:
     if number == 0:
         return gap(joined(pair.note(rounds), "no target"), command, model)
     low, high = stats.binomtest(arrived, number).proportion_ci(0.95)
-    return Finding(
+    return ClaimFinding(
         part=model,
         value=_whole(pair) if price.ratio is None else price.ratio,
         seeds=number,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from titan_repro.analysis.statistics import mean_interval
-from titan_repro.claims.evidence import Evidence
-from titan_repro.claims.finding import Finding, gap, lean_of, range_of
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.finding import ClaimFinding, gap, lean_of, range_of
 from titan_repro.claims.rules import Question
 from titan_repro.records.storage import damaged, read_json
 
@@ -28,7 +28,7 @@ Content = Mapping[str, Any]
 """Of one variance.json: of one model and seed."""
 
 
-def variance(question: Question, evidence: Evidence) -> list[Finding]:
+def figure5(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return what the measurements say, a finding a model (and batch size)."""
     by_model = defaultdict(list)
     for path, content in _measurements(evidence.source):
@@ -94,7 +94,7 @@ def _finding(
     model: str,
     files: Sequence[tuple[Path, Content]],
     number: Callable[[Content], float],
-) -> Finding:
+) -> ClaimFinding:
     values: dict[int, float] = {}
     for path, content in files:
         try:
@@ -103,7 +103,7 @@ def _finding(
             raise damaged(path, f"no {error.args[0]}") from None
     interval = mean_interval(list(values.values()))
     sign = {"at_most": -1, "at_least": 1}.get(question.rule.comparison, question.sign)
-    return Finding(
+    return ClaimFinding(
         part=model,
         value=interval.estimate,
         interval=range_of(interval),
@@ -115,10 +115,13 @@ def _finding(
 
 
 def _measurements(source: Path) -> Iterable[tuple[Path, Content]]:
-    """Yield every variance.json below a folder. Raises RunFolderError naming a damaged one."""
+    """Yield every variance.json of experiment=fig5 below a folder, others being of fewer selectors.
+
+    Raises RunFolderError naming a damaged one.
+    """
     for path in sorted(source.rglob("variance.json")):
         content = read_json(path)
-        if content is not None:
+        if content is not None and content.get("experiment") == "fig5":
             for name in ("id", "task", "model", "seed", "errors", "stability"):
                 if name not in content:
                     raise damaged(path, f"no {name}")

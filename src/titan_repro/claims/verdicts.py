@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from titan_repro.claims.comparisons import Verdict, verdict
-from titan_repro.claims.evidence import Evidence
-from titan_repro.claims.finding import Finding, joined
+from titan_repro.claims.evidence import ClaimEvidence
+from titan_repro.claims.finding import ClaimFinding, joined
 from titan_repro.claims.quantities import measure
 from titan_repro.claims.rules import CONTRADICTION, Question, all_claims, question
 from titan_repro.paper.published import Claim
@@ -49,16 +49,16 @@ def judge(source: Path) -> list[Judgement]:
     source: an export, or a folder of run folders. Raises RunFolderError if it is neither, or
     damaged.
     """
-    return judgements(Evidence(source))
+    return judgements(ClaimEvidence(source))
 
 
-def judgements(evidence: Evidence) -> list[Judgement]:
+def judgements(evidence: ClaimEvidence) -> list[Judgement]:
     """Judge every claim by the evidence."""
     asked = map(question, all_claims())
     return [judgement(each, measure(each, evidence)) for each in asked]
 
 
-def judgement(asked: Question, found: Sequence[Finding]) -> Judgement:
+def judgement(asked: Question, found: Sequence[ClaimFinding]) -> Judgement:
     """Judge one claim by what was found of its parts.
 
     The weakest part decides. Parts that were not tested leave it at the direction at best.

@@ -182,9 +182,9 @@ def _figure(options: argparse.Namespace) -> None:
 
 def _claims(options: argparse.Namespace) -> None:
     from titan_repro.claims.comparisons import Verdict
-    from titan_repro.claims.evidence import Evidence
+    from titan_repro.claims.evidence import ClaimEvidence
     from titan_repro.claims.verdicts import judgements
-    from titan_repro.figures.claims import claims_table
+    from titan_repro.figures.claims import verdict_table
     from titan_repro.figures.table import render
 
     allowed = [str(verdict) for verdict in Verdict]
@@ -192,12 +192,12 @@ def _claims(options: argparse.Namespace) -> None:
         raise ConfigurationError(
             f"--verdict: found {options.verdict}; allowed: {', '.join(allowed)}"
         )
-    evidence = Evidence(options.runs)
+    evidence = ClaimEvidence(options.runs)
     for line in evidence.damaged:
         print(f"titan-report: left out, damaged: {line}", file=sys.stderr)
     only = None if options.verdict is None else Verdict(options.verdict)
     whole = options.format != "markdown"
-    print(render([claims_table(judgements(evidence), only, whole=whole)], options.format))
+    print(render([verdict_table(judgements(evidence), only, whole=whole)], options.format))
 
 
 def _aside(table_format: str) -> TextIO:

@@ -27,7 +27,7 @@ SHORT_NOTE = (
 )
 
 
-def claims_table(
+def verdict_table(
     judged: Sequence[Judgement], only: Verdict | None = None, *, whole: bool = False
 ) -> Table:
     """Return a row a claim, those of one verdict if `only` says so; the title counts all.
@@ -36,11 +36,11 @@ def claims_table(
     """
     shown = [each for each in judged if only in (None, each.verdict)]
     if whole:
-        return Table(headline(judged), WHOLE_HEADER, [_whole(each) for each in shown], NOTES)
-    return Table(headline(judged), HEADER, [_short(each) for each in shown], (SHORT_NOTE, *NOTES))
+        return Table(count_line(judged), WHOLE_HEADER, [_whole(each) for each in shown], NOTES)
+    return Table(count_line(judged), HEADER, [_short(each) for each in shown], (SHORT_NOTE, *NOTES))
 
 
-def headline(judged: Sequence[Judgement]) -> str:
+def count_line(judged: Sequence[Judgement]) -> str:
     """Count the verdicts on the paper's claims, and apart from these its contradictions."""
     claims = [each for each in judged if not each.is_contradiction]
     own = [each for each in judged if each.is_contradiction]

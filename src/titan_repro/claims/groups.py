@@ -38,9 +38,15 @@ STANDARD: Mapping[str, Mapping[str, Any]] = {
 }
 """Choices of a selector that the paper leaves open, as the ambiguity register has them."""
 
+NORM: Mapping[str, str] = {
+    **dict.fromkeys(("alexnet", "mlp"), "none"),
+    **dict.fromkeys(("mobilenet", "squeezenet", "resnet50", "resnet34"), "batch"),
+}
+"""Normalisation of each model, likewise."""
+
 
 @dataclass(frozen=True)
-class Cell:
+class RunGroup:
     """Runs that differ in their seed alone. blocks: None for any number."""
 
     model: str
@@ -56,9 +62,9 @@ class Cell:
         return (self.batch, self.budget, self.blocks) == (10, 30, 1)
 
     def command(
-        self, task: str, rounds: int, *others: "Cell", seeds: Sequence[int] = (0, 1, 2)
+        self, task: str, rounds: int, *others: "RunGroup", seeds: Sequence[int] = (0, 1, 2)
     ) -> str:
-        """Return the titan-run command that makes these runs, and those of other cells."""
+        """Return the titan-run command that makes these runs, and those of other groups."""
         selectors = ",".join(dict.fromkeys(each.selector for each in (*others, self)))
         streams = ",".join(dict.fromkeys(each.stream for each in (*others, self)))
         batches = ",".join(dict.fromkeys(str(each.batch) for each in (*others, self)))
@@ -72,29 +78,30 @@ class Cell:
         return " ".join([*parts, f"seed={','.join(map(str, seeds))} rounds={rounds}"])
 
 
-def rows(measured: MeasuredAfter, cell: Cell, task: str) -> pd.DataFrame:
-    """Return the rows of a cell, sorted by label."""
-    kind = (task, cell.model, cell.selector)
+def rows_of_group(measured: MeasuredAfter, group: RunGroup, task: str) -> pd.DataFrame:
+    """Return the rows of a group, sorted by label."""
+    kind = (task, group.model, group.selector)
     if kind not in measured.by_kind:
         return NO_ROWS
-    kept = [_belongs(row, cell) for row in measured.records[kind]]
+    kept = [_belongs(row, group) for row in measured.records[kind]]
     return measured.by_kind[kind][kept].sort_values(["label", "run_id"])
 
 
-def _belongs(row: Mapping[Any, Any], cell: Cell) -> bool:
-    """Return whether a run of a selector is one of its cell; what it does not say is default."""
-    if cell.stream == FEDERATED:
+def _belongs(row: Mapping[Any, Any], group: RunGroup) -> bool:
+    """Return whether a run of a selector is one of its group; what it does not say is default."""
+    if group.stream == FEDERATED:
         if not _federated(row):
             return False
-    elif row["stream"] != cell.stream or isinstance(row.get("federation"), Mapping):
+    elif row["stream"] != group.stream or isinstance(row.get("federation"), Mapping):
         return False
-    wanted = dict(STANDARD.get(cell.selector, {}))
-    if cell.selector == "titan":
-        wanted |= {"filter.budget": cell.budget}
-        wanted |= {} if cell.blocks is None else {"blocks": cell.blocks}
+    wanted = dict(STANDARD.get(group.selector, {}))
+    if group.selector == "titan":
+        wanted |= {"filter.budget": group.budget}
+        wanted |= {} if group.blocks is None else {"blocks": group.blocks}
     return (
-        _default(row.get("config.batch_size"), 10) == cell.batch
+        _default(row.get("config.batch_size"), 10) == group.batch
         and _default(velocity(row), 100) == 100
+        and _default(row.get("config.model.norm"), NORM[group.model]) == NORM[group.model]
         and all(_default(chosen(row, key), value) == value for key, value in wanted.items())
     )
 

@@ -4,7 +4,7 @@ import pytest
 
 from claims.made_up import CLAIMS
 from titan_repro.claims.verdicts import Judgement, Verdict
-from titan_repro.figures.claims import HEADER, WHOLE_HEADER, claims_table, headline, ours_cell
+from titan_repro.figures.claims import HEADER, WHOLE_HEADER, count_line, ours_cell, verdict_table
 
 
 def judged(claim, verdict="holds", **more):
@@ -32,16 +32,16 @@ SOME = [
 
 
 def test_the_title_counts_claims_and_contradictions_apart():
-    assert claims_table(SOME, Verdict.FAILS).title == headline(SOME)
-    assert headline(SOME) == (
+    assert verdict_table(SOME, Verdict.FAILS).title == count_line(SOME)
+    assert count_line(SOME) == (
         "4 claims: 2 holds (1 by definition), 1 direction only, 0 does not hold, 0 undecided, "
         "1 not tested. Of 2 pairs of the paper's numbers that should agree, 1 do not"
     )
-    assert "definition" not in headline(SOME[2:])
+    assert "definition" not in count_line(SOME[2:])
 
 
 def test_a_screen_has_the_numbers_and_marks_what_differs():
-    table = claims_table(SOME)
+    table = verdict_table(SOME)
     assert table.header == HEADER
     assert table.rows[0] == (
         "fig7.accuracy.alexnet", "C-IS final accuracy gain", "5.8 points", "2.12 [1.00, 3.50]", "3",
@@ -55,14 +55,14 @@ def test_a_screen_has_the_numbers_and_marks_what_differs():
 
 
 def test_nothing_is_wider_than_its_column():
-    table = claims_table([judged(name) for name in CLAIMS])
+    table = verdict_table([judged(name) for name in CLAIMS])
     assert max(len(row[1]) for row in table.rows) <= 36
     assert max(len(row[2]) for row in table.rows) <= 20
     assert max(map(len, table.format("markdown").splitlines())) < 160
 
 
 def test_every_column_is_there_for_programs():
-    table = claims_table(SOME, whole=True)
+    table = verdict_table(SOME, whole=True)
     assert table.header == WHOLE_HEADER
     assert table.rows[3][-5:] == ("direction only", "if large", "a rule", "a b", "titan-run -m")
     assert len(table.rows) == len(SOME)
@@ -71,7 +71,7 @@ def test_every_column_is_there_for_programs():
 @pytest.mark.parametrize("verdict", Verdict)
 def test_one_verdict_alone(verdict):
     expected = [each.claim.id for each in SOME if each.verdict is verdict]
-    assert [row[0] for row in claims_table(SOME, verdict).rows] == expected
+    assert [row[0] for row in verdict_table(SOME, verdict).rows] == expected
 
 
 def test_a_value_without_an_interval_stands_alone():
