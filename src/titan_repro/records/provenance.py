@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine, data and command, but nobody's name."""
+"""Where a result comes from: code, versions, machine, data and command, without names."""
 
 import os
 import platform
