@@ -170,7 +170,7 @@ def _measure(config: "DictConfig") -> None:
             print(text, file=sys.stderr, flush=True)
 
     measured = measure_costs(config, sys.argv, tell)
-    say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
+    say(costs_summary(measured.content, str(measured.folder), already_there=measured.already_there))
 
 
 def _callbacks(config: "DictConfig", job: "SweepJob | None") -> list[Any]:
