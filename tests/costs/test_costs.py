@@ -30,7 +30,6 @@ from titan_repro.costs.rounds import (
     SideBySide,
     hidden_share,
     run_side_by_side,
-    with_selector,
 )
 from titan_repro.errors import ConfigurationError, PipelineError, RunFolderError
 from titan_repro.records import measured as measured_folders
@@ -40,6 +39,7 @@ from titan_repro.runs.build import (
     build_network,
     build_workers,
     load_task,
+    with_selector,
 )
 from titan_repro.tasks.base import locate
 
