@@ -94,7 +94,8 @@ class Findings:
 
     def record(self) -> dict[str, Any]:
         """Return what the file holds of them."""
-        return asdict(self)
+        tables = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: [asdict(row) for row in rows] for name, rows in tables.items()}
 
 
 FACTS = (
