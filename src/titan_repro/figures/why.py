@@ -43,7 +43,8 @@ AREAS = {
 
 NOTES = (
     "Shares of the variance of a batch of rs with replacement, in closed form, last layer. Errors: "
-    "mean squared distance of drawn batches from the mean gradient of the round, over that of rs.",
+    "mean squared distance of drawn batches from the mean gradient of the round, over that of rs. "
+    "Classes to which Lemma 2 gives less than one pick of the batch make its least unreachable.",
     "Gain: points of final accuracy over rs of the same seed, mean and 95 % interval.",
 )
 
@@ -138,6 +139,7 @@ def _variance_table(record: VarianceRecord) -> Table:
                 f"{100 * split.importance_sampling / split.rs:.1f}",
                 *(_error(record, state, name) for name in COMPARED),
                 f"{noise:.3g}",
+                f"{split.unfilled:.1f}",
             ]
         )
     header = (
@@ -145,6 +147,7 @@ def _variance_table(record: VarianceRecord) -> Table:
         "left after IS, %",
         *(f"{name}, error / rs" for name in COMPARED),
         "rs: variance / squared mean",
+        "classes below one pick",
     )
     title = f"Variance of batches of {size}: what it is made of and what is left"
     return Table(f"{title}; {record.title}", header, rows, NOTES[:1])
