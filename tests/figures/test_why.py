@@ -39,7 +39,7 @@ def drawn(data):
 
 
 def test_what_is_drawn(record):
-    to_win, won, worth = drawn(why.Data([why.Row(record, runs())], ""))
+    to_win, won, worth = drawn(why.Data([why.MeasuredSetting(record, runs())], ""))
     edges = [area.get_paths()[0].get_extents() for area in to_win.collections]
     assert [(edge.y0, edge.y1) for edge in edges] == [(0.5, 1.0), (0.25, 0.5), (0.0, 0.25)]
     (after_is,) = to_win.lines
@@ -56,7 +56,7 @@ def test_what_is_drawn(record):
 
 
 def test_the_tables(record):
-    text = render(why.tables(why.Data([why.Row(record, runs())], "")))
+    text = render(why.tables(why.Data([why.MeasuredSetting(record, runs())], "")))
     cells = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()]
     rows = {row[0]: row[1:] for row in cells if row}
     shares, errors = ["50.0", "25.0", "25.0", "75.0"], ["0.50", "0.75", "2.00", "3.00"]
@@ -71,7 +71,7 @@ def test_the_error_along_a_training_leaves_out_the_untrained_network(tmp_path):
         if row["state"] == 0:
             row["mean_squared"] = 1e6
     (record,) = load_variance(write_variance(tmp_path, content))
-    row = why.Row(record, None)
+    row = why.MeasuredSetting(record, None)
     assert why.error_of_training(row, "titan") == pytest.approx(FACTORS["titan"])
     assert why.error_of_training(row, "ocs") != why.error_of_training(row, "ocs")  # NaN
 

@@ -50,7 +50,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasuredSetting:
     """A measurement and the runs of its task and model, if there are any with rs among them."""
 
     record: VarianceRecord
@@ -66,7 +66,7 @@ class Row:
 class Data:
     """rows: of the picture. remark: why there are no runs at all, or empty."""
 
-    rows: Sequence[Row]
+    rows: Sequence[MeasuredSetting]
     remark: str
 
 
@@ -85,7 +85,9 @@ def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
         summaries, remark = load_runs(source).summaries, ""
     except RunFolderError as error:
         summaries, remark = pd.DataFrame(), f"No gains: {error}."
-    return Data([Row(each, runs_of(summaries, each)) for each in longest.values()], remark)
+    return Data(
+        [MeasuredSetting(each, runs_of(summaries, each)) for each in longest.values()], remark
+    )
 
 
 def runs_of(summaries: pd.DataFrame, record: VarianceRecord) -> pd.DataFrame | None:
@@ -158,7 +160,7 @@ def _error(record: VarianceRecord, state: int, name: str) -> str:
     return "none" if math.isnan(value) else f"{value:.2f}"
 
 
-def _gain_table(row: Row) -> Table:
+def _gain_table(row: MeasuredSetting) -> Table:
     assert row.runs is not None
     rows = [
         [gain.label, str(gain.interval.number), with_interval(gain.interval)]
@@ -228,7 +230,7 @@ def _states(axes: Any, states: Sequence[int]) -> None:
     axes.set_xlabel("rounds trained")
 
 
-def _worth(axes: Any, row: Row) -> None:
+def _worth(axes: Any, row: MeasuredSetting) -> None:
     """Draw gain against error: were error what counts, dots would fall from left to right."""
     found = [gain for gain in row.gains() if not math.isnan(error_of_training(row, gain.label))]
     if not found or row.runs is None:
@@ -256,7 +258,7 @@ def _worth(axes: Any, row: Row) -> None:
     axes.set_ylabel("points of accuracy over rs")
 
 
-def error_of_training(row: Row, selector: str) -> float:
+def error_of_training(row: MeasuredSetting, selector: str) -> float:
     """Return a selector's error over that of rs, geometric mean over trained states; NaN if none.
 
     The untrained network's is left out.
