@@ -25,7 +25,7 @@ from titan_repro.records.collect import collect
 from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS, SUMMARY
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.results import Summary
-from titan_repro.runs import run as run_module
+from titan_repro.runs import state as state_module
 from titan_repro.runs.run import InterruptedRun, run
 
 FILES = (RUNS, *PARTS, "README.md")
@@ -50,7 +50,7 @@ def kept(tmp_path_factory):
 def runs(configure, kept, monkeypatch):
     """Runs of two selectors and two seeds, one that diverged, one that was stopped."""
     if not kept.exists():
-        monkeypatch.setattr(run_module, "MILESTONES", (8,))
+        monkeypatch.setattr(state_module, "MILESTONES", (8,))
         tiny = ("evaluate_every=4", "evaluation_samples=50", f"paths.runs={kept}")
         for selector in ("rs", "titan"):
             for seed in (0, 1):
@@ -133,7 +133,7 @@ def test_exporting_over_an_export_adds_and_keeps_the_longer_runs(
     runs, tmp_path, configure, monkeypatch
 ):
     """A campaign that is continued elsewhere: there, some runs are new and some go further."""
-    monkeypatch.setattr(run_module, "MILESTONES", (8,))
+    monkeypatch.setattr(state_module, "MILESTONES", (8,))
     export_runs(runs, tmp_path / "data")
     here = tmp_path / "here"
     tiny = ("evaluate_every=4", "evaluation_samples=50", f"paths.runs={here}", "selector=rs")
