@@ -30,7 +30,7 @@ def drawing(configure, tmp_path):
         network, stream = build_network(config), build_stream(config, task)
         scorer = build_selector(with_selector(config, "cis"))
         selector = build_selector(with_selector(config, name))
-        warm_up({name: selector}, network, stream, range(3))
+        warm_up({name: selector}, network, stream, range(3), 10)
         seen = every_score(scorer, network, stream, 3)
         features = selector.features(network, seen.inputs)
         found = draw_batches(
@@ -58,7 +58,7 @@ def test_the_generators_decide_every_draw(drawing, name):
     assert all(len(batches) == 6 for batches in one.values())
 
 
-@pytest.mark.parametrize("name", ["ll", "hl", "ce", "ocs", "camel"])
+@pytest.mark.parametrize("name", ["ll", "ocs", "camel", "craig"])
 def test_a_policy_that_draws_nothing_gives_one_batch(drawing, name):
     _, found = drawing(name)
     assert {size: len(batches) for size, batches in found.items()} == {5: 1, 40: 1}

@@ -34,6 +34,7 @@ TINY = (
 )
 SELECTORS = {
     *("rs", "stratified", "is", "ll", "hl", "ce", "ocs", "camel", "cis", "cis_unbiased"),
+    *("grad_topk", "el2n", "kcenter", "craig", "gradmatch", "divbs", "uds"),
     *("titan", "titan_unbiased", "random_cis", "random_cis_unbiased", "coarse_random"),
 }
 FILTERED = {name for name in SELECTORS if name.startswith(("titan", "random_", "coarse"))}

@@ -1,7 +1,7 @@
 """Batches drawn again and again from one round, by the filter and the policy that runs use."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -110,12 +110,13 @@ def _of(scores: Scores, positions: Tensor) -> Scores:
     def some(rows: Tensor | None) -> Tensor | None:
         return None if rows is None else rows[positions]
 
-    return Scores(
-        scores.labels[positions],
-        scores.stream_counts,
-        some(scores.inputs),
-        some(scores.logits),
-        some(scores.embeddings),
+    return replace(
+        scores,
+        labels=scores.labels[positions],
+        inputs=some(scores.inputs),
+        logits=some(scores.logits),
+        embeddings=some(scores.embeddings),
+        positions=some(scores.positions),
     )
 
 

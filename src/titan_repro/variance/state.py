@@ -67,7 +67,8 @@ def measure_state(
     tell(f"state {state:,}: batches of {len(asked.selectors)} selectors")
     scorer = build_selector(with_selector(config, "cis"))
     selectors = {name: build_selector(with_selector(config, name)) for name in asked.selectors}
-    warm_up(selectors, network, stream, range(max(0, state - asked.warm_up), state))
+    before = range(max(0, state - asked.warm_up), state)
+    warm_up(selectors, network, stream, before, config.batch_size)
     tables = _Tables()
     for place in range(asked.rounds):
         seen = every_score(scorer, network, stream, state + place)
@@ -87,6 +88,7 @@ Drawn = Mapping[str, Mapping[int, Sequence[DrawnBatch]]]
 """Batches by selector and size."""
 
 
+@torch.no_grad()
 def _draw(
     config: DictConfig,
     selectors: Mapping[str, Selector],

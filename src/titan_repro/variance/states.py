@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from omegaconf import DictConfig
@@ -9,7 +10,6 @@ from omegaconf import DictConfig
 from titan_repro.errors import ConfigurationError
 from titan_repro.models.base import BlockNetwork
 from titan_repro.runs.build import build_executor, build_network, build_selector
-from titan_repro.selection.base import Needs, Scores
 from titan_repro.selection.gradients import gradient_products
 from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Stream
@@ -55,26 +55,27 @@ def every_score(
     inputs = stream.inputs(arrivals)
     admitted = scorer.admit(network, stream, arrivals, torch.Generator())
     scores = scorer.score(network, admitted)
-    whole = Scores(
-        scores.labels, scores.stream_counts, inputs, scores.logits, scores.embeddings, None
-    )
+    whole = replace(scores, inputs=inputs)
     products = gradient_products(whole, "last_layer")
     return ScoredRound(number, arrivals.labels, inputs, whole, products)
 
 
 def warm_up(
-    selectors: Mapping[str, Selector], network: BlockNetwork, stream: Stream, rounds: Sequence[int]
+    selectors: Mapping[str, Selector],
+    network: BlockNetwork,
+    stream: Stream,
+    rounds: Sequence[int],
+    size: int,
 ) -> None:
     """Let those selectors that remember something see the rounds before the one that is drawn from.
 
-    A filter's running sums are then those of features of the network as it is.
+    A filter's running sums are then those of features of the network as it is. size: of batches.
     """
     for selector in selectors.values():
         for number in rounds:
             arrivals, draws = stream.round(number), torch.Generator().manual_seed(number)
             admitted = selector.admit(network, stream, arrivals, draws)
-            if selector.policy.needs is not Needs.NOTHING:
-                scores = selector.score(network, admitted)
-                selector.select(admitted, scores, 1, draws)
+            scores = selector.score(network, admitted)
+            selector.select(admitted, scores, min(size, len(scores)), draws)
             if selector.filter is None and not selector.policy.state_dict():
                 break
