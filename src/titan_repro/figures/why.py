@@ -224,10 +224,20 @@ def _won(axes: Any, record: VarianceRecord) -> None:
 
 def _states(axes: Any, states: Sequence[int]) -> None:
     axes.set_xscale("symlog", linthresh=min([state for state in states if state > 0], default=1))
-    axes.set_xticks(states, [f"{state:,}" for state in states], rotation=45, fontsize=7)
+    named = _apart(states)
+    axes.set_xticks(named, [f"{state:,}" for state in named], rotation=45, fontsize=7)
     axes.minorticks_off()
     axes.set_xlim(states[0], max(states[-1], states[0] + 1))
     axes.set_xlabel("rounds trained")
+
+
+def _apart(states: Sequence[int]) -> list[int]:
+    """Return states that can be named side by side on a logarithmic axis, the last among them."""
+    named: list[int] = []
+    for state in reversed(states):
+        if not named or named[-1] >= 1.6 * state:
+            named.append(state)
+    return named[::-1]
 
 
 def _worth(axes: Any, row: MeasuredSetting) -> None:
@@ -250,7 +260,8 @@ def _worth(axes: Any, row: MeasuredSetting) -> None:
         at = (error, gain.interval.estimate)
         axes.annotate(words, at, (6, 5), textcoords="offset points", fontsize=8)
     rounds = int(row.runs["rounds"].max())
-    axes.set_title(f"what it is worth after {rounds:,} rounds", fontsize="small")
+    words = f"what it is worth after {rounds:,} rounds\n(if less error were what pays: falling)"
+    axes.set_title(words, fontsize="small")
     logarithmic(axes, "x")
     low, high = axes.get_xlim()
     axes.set_xlim(low / 1.1, high * 1.6)
