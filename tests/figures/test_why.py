@@ -5,6 +5,7 @@ import pytest
 
 from handmade import FACTORS, run, runs_of, variance, write_variance
 from titan_repro.analysis.variance import load_variance
+from titan_repro.analysis.worth import MeasuredSetting, runs_beside
 from titan_repro.cli.report import main
 from titan_repro.figures import why
 from titan_repro.figures.pictures import pyplot
@@ -39,7 +40,7 @@ def drawn(data):
 
 
 def test_what_is_drawn(record):
-    to_win, won, worth = drawn(why.Data([why.MeasuredSetting(record, runs())], ""))
+    to_win, won, worth = drawn(why.Data([MeasuredSetting(record, runs())], ""))
     edges = [area.get_paths()[0].get_extents() for area in to_win.collections]
     assert [(edge.y0, edge.y1) for edge in edges] == [(0.5, 1.0), (0.25, 0.5), (0.0, 0.25)]
     (after_is,) = to_win.lines
@@ -56,7 +57,7 @@ def test_what_is_drawn(record):
 
 
 def test_the_tables(record):
-    text = render(why.tables(why.Data([why.MeasuredSetting(record, runs())], "")))
+    text = render(why.tables(why.Data([MeasuredSetting(record, runs())], "")))
     cells = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()]
     rows = {row[0]: row[1:] for row in cells if row}
     shares, errors = ["50.0", "25.0", "25.0", "75.0"], ["0.50", "0.75", "2.00", "3.00"]
@@ -71,9 +72,9 @@ def test_the_error_along_a_training_leaves_out_the_untrained_network(tmp_path):
         if row["state"] == 0:
             row["mean_squared"] = 1e6
     (record,) = load_variance(write_variance(tmp_path, content))
-    row = why.MeasuredSetting(record, None)
-    assert why.error_of_training(row, "titan") == pytest.approx(FACTORS["titan"])
-    assert why.error_of_training(row, "ocs") != why.error_of_training(row, "ocs")  # NaN
+    row = MeasuredSetting(record, None)
+    assert row.error("titan") == pytest.approx(FACTORS["titan"])
+    assert row.error("ocs") != row.error("ocs")  # NaN
 
 
 def test_the_setting_with_most_seeds_of_the_clean_stream_counts(record):
@@ -86,9 +87,9 @@ def test_the_setting_with_most_seeds_of_the_clean_stream_counts(record):
             runs(setting="no rs", rounds=900).query("selector != 'rs'"),
         ]
     )
-    assert set(why.runs_of(several, record)["setting"]) == {"many"}
-    assert why.runs_of(several[several["setting"] == "other"], record) is None
-    assert why.runs_of(pd.DataFrame(), record) is None
+    assert set(runs_beside(several, record)["setting"]) == {"many"}
+    assert runs_beside(several[several["setting"] == "other"], record) is None
+    assert runs_beside(pd.DataFrame(), record) is None
 
 
 def test_measurements_alone_are_drawn_and_say_that_there_are_no_runs(tmp_path, capsys):

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from titan_repro.analysis.load import load_runs
-from titan_repro.analysis.paired import Gain, gains
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.variance import VarianceRecord, load_variance
+from titan_repro.analysis.worth import COMPARED, MeasuredSetting, runs_beside
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.gain import with_interval
 from titan_repro.figures.pictures import logarithmic
@@ -25,9 +25,6 @@ from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
 
 EXPERIMENTS = ("why",)
-
-COMPARED = ("stratified", "is", "cis", "titan")
-"""Selectors whose gain stands beside the variance that they leave."""
 
 DRAWN = {
     **{name: LOOKS[name] for name in COMPARED},
@@ -47,19 +44,6 @@ NOTES = (
     "Classes to which Lemma 2 gives less than one pick of the batch make its least unreachable.",
     "Gain: points of final accuracy over rs of the same seed, mean and 95 % interval.",
 )
-
-
-@dataclass(frozen=True)
-class MeasuredSetting:
-    """A measurement and the runs of its task and model, if there are any with rs among them."""
-
-    record: VarianceRecord
-    runs: pd.DataFrame | None
-
-    def gains(self) -> list[Gain]:
-        """Return what the compared selectors gain, those with a pair of runs."""
-        found = [] if self.runs is None else gains(self.runs, "rs")
-        return [gain for gain in found if gain.label in COMPARED and gain.interval.number]
 
 
 @dataclass(frozen=True)
@@ -86,31 +70,8 @@ def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
     except RunFolderError as error:
         summaries, remark = pd.DataFrame(), f"No gains: {error}."
     return Data(
-        [MeasuredSetting(each, runs_of(summaries, each)) for each in longest.values()], remark
+        [MeasuredSetting(each, runs_beside(summaries, each)) for each in longest.values()], remark
     )
-
-
-def runs_of(summaries: pd.DataFrame, record: VarianceRecord) -> pd.DataFrame | None:
-    """Return the runs of a measurement's task and model on the clean stream, of one setting.
-
-    Of several settings that one with most seeds of rs, then most rounds. None if there are none.
-    """
-    if summaries.empty:
-        return None
-    wanted = zip(("task", "model", "stream"), (*_of(record), "clean"), strict=True)
-    here = summaries
-    for column, value in wanted:
-        here = here[here[column] == value]
-    found = [group for _, group in here.groupby("setting") if (group["label"] == "rs").any()]
-    return max(found, key=_seeds_and_rounds, default=None)
-
-
-def _of(record: VarianceRecord) -> tuple[str, str]:
-    return str(record.facts["task"]), record.model
-
-
-def _seeds_and_rounds(group: pd.DataFrame) -> tuple[int, int]:
-    return int((group["label"] == "rs").sum()), int(group["rounds"].max())
 
 
 def tables(data: Data) -> list[Table]:
@@ -242,7 +203,7 @@ def _apart(states: Sequence[int]) -> list[int]:
 
 def _worth(axes: Any, row: MeasuredSetting) -> None:
     """Draw gain against error: were error what counts, dots would fall from left to right."""
-    found = [gain for gain in row.gains() if not math.isnan(error_of_training(row, gain.label))]
+    found = [gain for gain in row.gains() if not math.isnan(row.error(gain.label))]
     if not found or row.runs is None:
         axes.axis("off")
         axes.text(0.5, 0.5, "no runs of this task and model", ha="center", color="#4d4d4d")
@@ -251,7 +212,7 @@ def _worth(axes: Any, row: MeasuredSetting) -> None:
     axes.plot([1], [0], "D", color=colour("rs"), markersize=6)
     axes.annotate("rs", (1, 0), (6, 5), textcoords="offset points", fontsize=8)
     for gain in found:
-        error, hue = error_of_training(row, gain.label), colour(gain.selector)
+        error, hue = row.error(gain.label), colour(gain.selector)
         if np.isfinite(gain.interval.low):
             ends = [gain.interval.low, gain.interval.high]
             axes.plot([error, error], ends, color=hue, linewidth=2)
@@ -267,14 +228,3 @@ def _worth(axes: Any, row: MeasuredSetting) -> None:
     axes.set_xlim(low / 1.1, high * 1.6)
     axes.set_xlabel("mean squared error / rs, along the training")
     axes.set_ylabel("points of accuracy over rs")
-
-
-def error_of_training(row: MeasuredSetting, selector: str) -> float:
-    """Return a selector's error over that of rs, geometric mean over trained states; NaN if none.
-
-    The untrained network's is left out.
-    """
-    record = row.record
-    trained = [state for state in record.states if state > 0]
-    errors = [record.over_rs(state, record.batch_size, selector) for state in trained]
-    return float(np.exp(np.mean(np.log(errors)))) if errors and min(errors) > 0 else math.nan
