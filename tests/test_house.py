@@ -23,6 +23,7 @@ ORDER = [
     ["cli"],  # parses, calls, prints: nothing needs a command
     # Measures runs side by side; draws runs; measures states: none changes what a run does.
     ["costs", "figures", "variance"],
+    ["claims"],  # what became of each of the paper's claims: numbers, no ink
     ["analysis", "runs"],  # reads run folders; makes them: what they share is in records
     ["api", "boards", "config", "pipeline"],  # what uses a selector; none of it needs configuration
     ["adaptive_config", "keys", "selection"],  # a selector knows samples, not what runs or asks it
