@@ -4,6 +4,7 @@ A run is a line and its number of rounds a point on it. Runs of a setting are co
 N that they have in common: where the whole test set was measured (see `milestones`).
 """
 
+from collections.abc import Collection as Container
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,10 @@ class Runs:
     left_out: tuple[LeftOut, ...] = ()
     damaged: tuple[str, ...] = ()
 
+    def settings(self) -> list[pd.DataFrame]:
+        """Return the rows of `summaries`, a table a setting, in their order."""
+        return [group for _, group in self.summaries.groupby("setting", sort=False)]
+
     def remarks(self) -> list[str]:
         """Say, a line each, what goes on further than the tables, is missing and is damaged."""
         lines = []
@@ -63,15 +68,20 @@ class Runs:
         return lines
 
 
-def load_runs(source: Path, rounds: int | None = None) -> Runs:
+def load_runs(
+    source: Path, rounds: int | None = None, *, only: Container[str] | None = None
+) -> Runs:
     """Read all runs below `source`, or in the export that it is.
 
     rounds: N for every setting. Without it, N is for each setting the number of rounds at which
         most of its runs were last measured on the whole test set; of several, the largest.
+    only: the ids of the runs that count; without it all do.
     A run that is there twice counts once, the longer one. Raises RunFolderError if no run counts.
     """
     found = collect(source)
     table = found.table()
+    if only is not None:
+        table = table[table["run_id"].isin(list(only))]
     cut, left_out, longer = [], [], 0
     for _, group in table.groupby("setting", sort=False) if len(table) else ():
         at = _common_rounds(group) if rounds is None else rounds
@@ -82,7 +92,8 @@ def load_runs(source: Path, rounds: int | None = None) -> Runs:
             else:
                 cut.append(here)
                 longer += int(row["rounds_done"] > here["rounds_done"])
-    left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
+    if only is None:
+        left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
     if not cut:
         raise RunFolderError(_nothing(found, left_out, rounds))
     summaries = pd.DataFrame(cut, columns=table.columns)

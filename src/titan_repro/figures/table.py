@@ -5,7 +5,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Literal, get_args
 
@@ -102,6 +102,19 @@ class Table:
         csv.writer(text, quoting=quoting, lineterminator="\n").writerows(lines)
         notes = [f"# {_one_line(note)}\n" for note in self.notes]
         return f"# {_one_line(self.title)}\n{text.getvalue()}{''.join(notes)}".rstrip("\n")
+
+
+def no_runs(name: str) -> Table:
+    """Return what stands in place of the tables of a figure that has no runs yet."""
+    return Table(f"{name}: no runs yet", ("setting", "seeds"), [])
+
+
+def with_notes(tables: Sequence[Table], notes: Sequence[str]) -> list[Table]:
+    """Return the tables, further notes below the last of them."""
+    if not notes or not tables:
+        return list(tables)
+    *others, last = tables
+    return [*others, replace(last, notes=(*last.notes, *notes))]
 
 
 def render(tables: Sequence[Table], name: Format = "markdown") -> str:

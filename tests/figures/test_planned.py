@@ -1,0 +1,78 @@
+"""Which runs an experiment is made of, which of them are there, and what is said of the rest."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from titan_repro.figures import planned as module
+from titan_repro.figures.planned import PlannedCell, form_of, planned, seed_words, shown_runs
+
+EXPORT = Path(__file__).parents[2] / "results" / "data"
+
+
+def test_cells_are_the_product_without_seeds():
+    cells = planned("campaign_long")
+    assert len(cells) == 3 * 3
+    assert {cell.seeds for cell in cells} == {(0,)}
+    assert {cell.rounds for cell in cells} == {20_000}
+    assert cells[0].place == "cifar10, alexnet, clean"
+    assert [cell.selector for cell in cells[:3]] == ["rs", "stratified", "titan"]
+
+
+def test_other_values_are_told():
+    assert planned("fig1")[1].selector == "rs batch_size=20"
+    assert planned("fig11")[-1].place == "cifar10, mobilenet, label_noise"
+
+
+def test_a_cell_knows_the_name_of_its_runs():
+    """Those of the committed export, made by titan-run: ids are never to change."""
+    runs = pd.read_parquet(EXPORT / "runs.parquet", columns=["run_id", "task", "selector", "seed"])
+    there = set(runs["run_id"])
+    [cell] = [cell for cell in planned("campaign_movement") if cell.selector == "titan"]
+    assert {cell.run_id(seed, "npz") for seed in range(10)} <= there
+    assert cell.run_id(10, "npz") not in there
+
+
+@pytest.mark.parametrize(
+    ("told", "form"),
+    [
+        ("cifar10 (parquet, JPEG images)", "parquet"),
+        ("dsads (npz)", "npz"),
+        ("harbox (authors' folder)", "authors' folder"),
+        ("odd", "odd"),
+    ],
+)
+def test_the_form_of_the_data_is_read_off_what_runs_tell(told, form):
+    assert form_of(told) == form
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [([3], "seed 3"), ([1, 0], "seeds 0, 1"), ([0, 1, 2, 5, 9, 8, 7], "seeds 0 to 2, 5, 7 to 9")],
+)
+def test_seeds_in_words(seeds, words):
+    assert seed_words(seeds) == words
+
+
+CELL = PlannedCell(
+    "sweep", "digits, small_cnn, clean", "rs", "digits", {"setting": {"task": {}}}, (0, 1, 2), 100
+)
+
+
+def test_gaps_are_seeds_that_are_missing_or_not_far_enough():
+    ids = [CELL.run_id(seed, "bundled") for seed in (0, 1, 2)]
+    forms = {"digits": ["bundled"]}
+    place = "sweep (digits, small_cnn, clean, 100 rounds): "
+    assert module._gaps([CELL], forms, dict.fromkeys(ids, 100)) == []
+    assert module._gaps([CELL], forms, dict.fromkeys(ids)) == []  # diverged: no more to come
+    assert module._gaps([CELL], forms, {ids[0]: 100, ids[2]: 99}) == [f"{place}rs seeds 1, 2"]
+    assert module._gaps([CELL], {}, {}) == [f"{place}rs seeds 0 to 2"]
+
+
+def test_of_an_export_the_experiments_runs_are_shown_and_others_counted():
+    shown = shown_runs(EXPORT, ["campaign_movement"])
+    assert set(shown.runs.summaries["task"]) == {"dsads"}
+    assert shown.others == len(pd.read_parquet(EXPORT / "runs.parquet", columns=["task"])) - len(
+        shown.own
+    )
