@@ -55,19 +55,15 @@ def test_seeds_in_words(seeds, words):
     assert seed_words(seeds) == words
 
 
-CELL = PlannedCell(
-    "sweep", "digits, small_cnn, clean", "rs", "digits", {"setting": {"task": {}}}, (0, 1, 2), 100
-)
-
-
 def test_gaps_are_seeds_that_are_missing_or_not_far_enough():
-    ids = [CELL.run_id(seed, "bundled") for seed in (0, 1, 2)]
-    forms = {"digits": ["bundled"]}
-    place = "sweep (digits, small_cnn, clean, 100 rounds): "
-    assert module._gaps([CELL], forms, dict.fromkeys(ids, 100)) == []
-    assert module._gaps([CELL], forms, dict.fromkeys(ids)) == []  # diverged: no more to come
-    assert module._gaps([CELL], forms, {ids[0]: 100, ids[2]: 99}) == [f"{place}rs seeds 1, 2"]
-    assert module._gaps([CELL], {}, {}) == [f"{place}rs seeds 0 to 2"]
+    cell = PlannedCell("fig9", ("digits", "small_cnn", "clean", "rs"), (), (0, 1, 2), 100)
+    ids = [cell.run_id(seed, "bundled") for seed in cell.seeds]
+    forms = {cell.names: ["bundled"]}
+    place = "fig9 (digits, small_cnn, clean, 100 rounds): "
+    assert module._gaps([cell], forms, dict.fromkeys(ids, 100)) == []
+    assert module._gaps([cell], forms, dict.fromkeys(ids)) == []  # diverged: no more to come
+    assert module._gaps([cell], forms, {ids[0]: 100, ids[2]: 99}) == [f"{place}rs seeds 1, 2"]
+    assert module._gaps([cell], {}, {}) == [f"{place}rs seeds 0 to 2"]
 
 
 def test_of_an_export_the_experiments_runs_are_shown_and_others_counted():

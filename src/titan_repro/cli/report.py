@@ -151,7 +151,7 @@ def _table1(options: argparse.Namespace) -> None:
 
     runs = _load(options)
     choose = choose_clock(options.clock, options.runs, runs, replay_on)
-    print(render(table1.tables((runs, choose)), options.format))
+    print(render(table1.tables(table1.Data([runs], choose)), options.format))
 
 
 def _figure(options: argparse.Namespace) -> None:

@@ -27,67 +27,88 @@ _FORM = re.compile(r"[^(]*\((.*?)(?:, [^)]*)?\)")
 class PlannedCell:
     """Runs of an experiment that differ in their seed alone.
 
-    place: names the setting. selector: with the other values that the experiment sweeps over.
-    task: its name. facts: the runs' identity, without seed and form of the data.
-    seeds, rounds: that the experiment asks for.
+    names: of task, model, stream and selector. swept: the values that tell the cell from others of
+    the experiment, as on the command line. seeds, rounds: that the experiment asks for.
     """
 
     experiment: str
-    place: str
-    selector: str
-    task: str
-    facts: Mapping[str, Any]
+    names: tuple[str, str, str, str]
+    swept: tuple[str, ...]
     seeds: tuple[int, ...]
     rounds: int
 
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.names[0]
+
+    @property
+    def place(self) -> str:
+        """Names of the setting, for people."""
+        return ", ".join(self.names[:3])
+
+    @property
+    def selector(self) -> str:
+        """The selector's name, with other values that the experiment sweeps over."""
+        return " ".join([self.names[3], *(each for each in self.swept if not _is_group(each))])
+
     def run_id(self, seed: int, form: str) -> str:
         """Return the id of the run with a seed, on data of a form."""
-        setting = self.facts["setting"]
+        of_setting = tuple(each for each in self.swept if not each.startswith("selector="))
+        of_choices = tuple(each for each in self.swept if each[: each.index("=")] not in NAMED)
+        setting = _facts(self.experiment, of_setting)["setting"]
         setting = {**setting, "task": {**setting["task"], "form": form}}
-        return run_id({**self.facts, "setting": setting, "seed": seed})
+        return run_id({**_facts(self.experiment, of_choices), "setting": setting, "seed": seed})
+
+
+NAMED = ("task", "model", "stream")
+"""Groups of a setting, which decide nothing of what a selector does; nor does it of a setting."""
+
+
+def _is_group(override: str) -> bool:
+    return override[: override.index("=")] in (*NAMED, "selector")
 
 
 @cache
 def planned(experiment: str) -> tuple[PlannedCell, ...]:
     """Return the cells of a sweep of conf/experiment, seeds and rounds as written there."""
-    from hydra import compose, initialize_config_dir
-
-    from titan_repro.conf_path import conf_dir
-    from titan_repro.config import identity, register_schema
-    from titan_repro.runs.build import build_selector
-    from titan_repro.runs.candidate_budget import budget_choices
-
-    register_schema()
+    whole = _compose((f"experiment={experiment}",), hydra=True)
+    values = {key: str(each).split(",") for key, each in whole.hydra.sweeper.params.items()}
+    seeds = tuple(map(int, values.pop("seed", [str(whole.seed)])))
     cells = []
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        whole = compose("config", [f"experiment={experiment}"], return_hydra_config=True)
-        values = {key: str(each).split(",") for key, each in whole.hydra.sweeper.params.items()}
-        seeds = tuple(map(int, values.pop("seed", [str(whole.seed)])))
-        for combined in itertools.product(*values.values()):
-            swept = dict(zip(values, combined, strict=True))
-            overrides = [f"{key}={value}" for key, value in swept.items()]
-            config = compose("config", [f"experiment={experiment}", *overrides])
-            facts = identity(
-                config, "", scoring=build_selector(config).scores, budget=budget_choices(config)
-            )
-            names = (config.task.name, config.model.name, config.stream.name)
-            others = [f"{k}={v}" for k, v in swept.items() if k not in (*NAMED, "selector")]
-            cells.append(
-                PlannedCell(
-                    experiment,
-                    ", ".join(map(str, names)),
-                    " ".join([config.selector.name, *others]),
-                    config.task.name,
-                    facts,
-                    seeds,
-                    config.rounds,
-                )
-            )
+    for combined in itertools.product(*values.values()):
+        swept = dict(zip(values, combined, strict=True))
+        task, model, stream, selector = (
+            str(swept.get(group, whole[group].name)) for group in (*NAMED, "selector")
+        )
+        overrides = tuple(f"{key}={value}" for key, value in swept.items())
+        names = (task, model, stream, selector)
+        cells.append(PlannedCell(experiment, names, overrides, seeds, whole.rounds))
     return tuple(cells)
 
 
-NAMED = ("task", "model", "stream")
-"""Groups whose choice the place of a cell tells."""
+@cache
+def _facts(experiment: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Return the identity of a run of an experiment, but for its seed and the form of its data."""
+    from titan_repro.config import identity
+    from titan_repro.runs.build import build_selector
+    from titan_repro.runs.candidate_budget import budget_choices
+
+    config = _compose((f"experiment={experiment}", *overrides))
+    scoring, budget = build_selector(config).scores, budget_choices(config)
+    return identity(config, "", scoring=scoring, budget=budget)
+
+
+def _compose(overrides: tuple[str, ...], *, hydra: bool = False) -> Any:
+    """Compose a configuration as titan-run does; `hydra`: with Hydra's own part."""
+    from hydra import compose, initialize_config_dir
+
+    from titan_repro.conf_path import conf_dir
+    from titan_repro.config import register_schema
+
+    register_schema()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=hydra)
 
 
 @dataclass(frozen=True)
@@ -155,13 +176,16 @@ def shown_runs(
         str(task): sorted({form_of(told) for told in group["data_source"]})
         for task, group in table.groupby("task")
     }
+    there = set(table[["task", "model", "stream", "selector"]].itertuples(index=False, name=None))
     named: set[str] = set()
     for cell in itertools.chain.from_iterable(map(planned, (*experiments, *further))):
-        wanted = {*cell.seeds, *seeds}
-        named |= {cell.run_id(seed, form) for form in forms.get(cell.task, ()) for seed in wanted}
+        if cell.names in there:  # composing a configuration takes long
+            wanted = {*cell.seeds, *seeds}
+            named |= {cell.run_id(seed, form) for form in forms[cell.task] for seed in wanted}
     own = named & done.keys()
     ends = {run: None if run in over else rounds_done for run, rounds_done in done.items()}
-    gaps = _gaps(itertools.chain.from_iterable(map(planned, experiments)), forms, ends)
+    cells = itertools.chain.from_iterable(map(planned, experiments))
+    gaps = _gaps(cells, {names: forms[names[0]] for names in there}, ends)
     if else_all and not own:
         return Shown(load_runs(source), (), 0, source, frozenset(done))
     runs = load_runs(source, only=own) if _measured(table, own) else None
@@ -185,12 +209,13 @@ def _measured(table: pd.DataFrame, own: set[str]) -> bool:
 
 def _gaps(
     cells: Iterable[PlannedCell],
-    forms: Mapping[str, Sequence[str]],
+    forms: Mapping[tuple[str, ...], Sequence[str]],
     ends: Mapping[str, int | None],
 ) -> list[str]:
     """Say, a line a setting of an experiment, which seeds of which selectors are missing.
 
-    ends: rounds of the runs that are there, None for those that diverged.
+    forms: of the data that runs with a cell's names were made on, by these names. ends: rounds of
+    the runs that are there, None for those that diverged.
     """
     missing: dict[str, dict[str, list[str]]] = {}
     for cell in cells:
@@ -208,10 +233,10 @@ def _gaps(
 def _is_there(
     cell: PlannedCell,
     seed: int,
-    forms: Mapping[str, Sequence[str]],
+    forms: Mapping[tuple[str, ...], Sequence[str]],
     ends: Mapping[str, int | None],
 ) -> bool:
-    for form in forms.get(cell.task, ()):
+    for form in forms.get(cell.names, ()):
         end = ends.get(cell.run_id(seed, form), 0)
         if end is None or end >= cell.rounds:
             return True

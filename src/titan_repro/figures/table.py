@@ -16,6 +16,12 @@ NOTE_WIDTH = 100
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
+class Bold(str):
+    """A cell that stands out where the format can show it: Markdown, HTML and LaTeX."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Table:
     """Words and numbers, ready to be read.
@@ -64,7 +70,7 @@ class Table:
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.header)
         lines = [f"<tr>{head}</tr>"]
         for first, *rest in self.rows:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+            cells = "".join(f"<td>{_html(cell)}</td>" for cell in rest)
             lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
         body = "\n".join(lines[1:])
         return "\n".join(
@@ -137,7 +143,13 @@ def _one_line(text: str) -> str:
 def _markdown(cell: str) -> str:
     r"""Escape what Markdown would take for its own: no `_` inside a word, no `*` between spaces."""
     escaped = re.sub(r"([\\|`<]|(?<! )\*|\*(?! ))", r"\\\1", _one_line(cell))
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+    return f"**{escaped}**" if isinstance(cell, Bold) else escaped
+
+
+def _html(cell: str) -> str:
+    escaped = html.escape(cell)
+    return f"<strong>{escaped}</strong>" if isinstance(cell, Bold) else escaped
 
 
 _LATEX = {
@@ -158,4 +170,5 @@ _LATEX = {
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+    escaped = "".join(_LATEX.get(character, character) for character in _one_line(text))
+    return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped
