@@ -27,7 +27,7 @@ done
 endef
 
 .PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign \
-	figures check-results all fig1 fig2 fig6 fig7 fig8 fig9 fig11 clean
+	figures check-figures check-results all fig1 fig2 fig6 fig7 fig8 fig9 fig11 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -39,6 +39,7 @@ help:
 	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
 	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
 	@echo "make figures  every figure and table of results/ from the runs in results/data"
+	@echo "make check-figures   is what is committed in results/ what results/data gives?"
 	@echo "make all      what of the campaign and the figures is missing in results/data, then figures"
 	@echo "make check-results   three small runs again: are they still what results/ says?"
 	@echo "make fig1     accuracy and time by data utilisation; ROUNDS, SEEDS, JOBS, RUNS as above"
@@ -103,6 +104,9 @@ campaign: setup
 # On a machine without data sets or runs, from what is committed.
 figures: setup
 	$(BIN)/titan-report figures results/data results
+
+check-figures: setup
+	$(BIN)/titan-report figures results/data results --check
 
 check-results: setup
 	$(BIN)/python scripts/check_results.py

@@ -5,7 +5,7 @@ Files that cannot be drawn from what is there stay as they are, and a line says 
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,9 @@ def _figure(name: str, source: Path, replay_on: ReplayOn, scratch: Path) -> dict
     tables = figure.tables(data)
     if not is_picture(figure):
         return {f"{name}{end}": _text(tables, kind) for end, kind in FORMATS_OF_TABLES.items()}
-    pictures = dict(_pictures(name, scratch, lambda path: draw_to(figure, data, path)))
+    paths = [scratch / f"{name}{end}" for end in PICTURES]
+    draw_to(figure, data, *paths)
+    pictures = {path.name: path.read_bytes() for path in paths}
     shown = f"![{name}]({name}.png)".encode()
     return {f"{name}.md": _text(tables, "markdown", shown), **pictures}
 
@@ -72,15 +74,6 @@ def _text(tables: list[Table], kind: Format, picture: bytes = b"") -> bytes:
     if kind != "markdown":
         return text
     return b"\n\n".join([HEADING.encode(), *([picture] if picture else []), text])
-
-
-def _pictures(
-    name: str, scratch: Path, draw: Callable[[Path], None]
-) -> Iterator[tuple[str, bytes]]:
-    for end in PICTURES:
-        path = scratch / f"{name}{end}"
-        draw(path)
-        yield path.name, path.read_bytes()
 
 
 def _without_runs(replay_on: ReplayOn, scratch: Path) -> dict[str, bytes]:

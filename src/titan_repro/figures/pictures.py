@@ -55,24 +55,31 @@ def logarithmic(axes: Any) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def save_picture(figure: Any, path: Path) -> None:
-    """Write the figure in the format of the file's ending, and close it.
+def save_picture(figure: Any, *paths: Path) -> None:
+    """Write the figure into each file, in the format of its ending, and close it.
 
     The bytes follow from the figure and the libraries that `drawn_by` names, and that the file
     names, too; no date is in them. Raises ConfigurationError for another kind of file, or one that
     cannot be written.
     """
-    check_format(path)
+    for path in paths:
+        check_format(path)
+    try:
+        for path in paths:
+            _save(figure, path)
+    finally:
+        pyplot().close(figure)
+
+
+def _save(figure: Any, path: Path) -> None:
+    kind = path.suffix.removeprefix(".")
     try:
         with write_atomically(path) as file:
-            kind = path.suffix.removeprefix(".")
             figure.savefig(file, format=kind, metadata=_metadata(kind))
     except OSError as error:
         raise ConfigurationError(
             f"--figure: {path}: cannot be written ({error.strerror})"
         ) from None
-    finally:
-        pyplot().close(figure)
 
 
 def _metadata(kind: str) -> dict[str, str | None]:
