@@ -2,7 +2,7 @@
 
 python scripts/check_results.py [--results results]
 
-Digits under rs and titan (200 rounds, against results/check) and movement under titan (1,000
+Digits under rs and titan (600 rounds, against results/check) and movement under titan (1,000
 rounds, against results/data), seed 0; under a minute. Exit status 1 if an accuracy moved by more
 than seeds differ, or weights on the kind of processor that made the recorded ones; 2 if a cell
 could not be run or is not recorded.
@@ -20,8 +20,8 @@ from titan_repro.errors import UserError
 from titan_repro.records.collect import collect
 
 CELLS = {
-    "digits rs": ("check", "task=digits model=small_cnn selector=rs rounds=200"),
-    "digits titan": ("check", "task=digits model=small_cnn selector=titan rounds=200"),
+    "digits rs": ("check", "task=digits model=small_cnn selector=rs rounds=600"),
+    "digits titan": ("check", "task=digits model=small_cnn selector=titan rounds=600"),
     "dsads titan": ("data", "task=dsads model=mlp selector=titan rounds=1000"),
 }
 """Each the export below results/ that has it, and what titan-run is told beside seed=0."""
