@@ -5,8 +5,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from handmade import run, runs_of
 from titan_repro.figures import planned as module
-from titan_repro.figures.planned import PlannedCell, form_of, planned, seed_words, shown_runs
+from titan_repro.figures.planned import (
+    PlannedCell,
+    Shown,
+    form_of,
+    planned,
+    seed_words,
+    shown_runs,
+)
 
 EXPORT = Path(__file__).parents[2] / "results" / "data"
 
@@ -64,6 +72,35 @@ def test_gaps_are_seeds_that_are_missing_or_not_far_enough():
     assert module._gaps([cell], forms, dict.fromkeys(ids)) == []  # diverged: no more to come
     assert module._gaps([cell], forms, {ids[0]: 100, ids[2]: 99}) == [f"{place}rs seeds 1, 2"]
     assert module._gaps([cell], {}, {}) == [f"{place}rs seeds 0 to 2"]
+
+
+def made(*rounds):
+    """Runs of settings s0, s1, ..., each at its rounds."""
+    return runs_of(
+        *(
+            run("rs", 0, (0, 0.1, 0.0), setting=f"s{n}", rounds=at, milestones=[{"rounds": at}])
+            for n, at in enumerate(rounds)
+        )
+    )
+
+
+def test_settings_are_cut_at_the_most_rounds_that_all_have(monkeypatch):
+    cuts = {4000: made(4000), 2000: made(2000, 2000), 1000: made(1000, 1000)}
+    monkeypatch.setattr(module, "load_runs", lambda source, rounds, only: cuts[rounds])
+    shown = Shown(made(4000, 2000), (), 0, EXPORT, frozenset())
+    assert shown.at_common_rounds() is cuts[2000]
+    cuts[2000] = made(2000)
+    assert shown.at_common_rounds() is shown.runs  # as good as it gets
+    assert Shown(None, (), 0, EXPORT, frozenset()).at_common_rounds() is None
+
+
+def test_what_is_missing_and_left_out_in_sentences():
+    assert Shown(None, ("sweep: rs seed 0",), 0, EXPORT, frozenset()).notes() == (
+        "Not run yet, sweep: rs seed 0.",
+    )
+    assert Shown(None, (), 2, EXPORT, frozenset()).notes() == (
+        "2 other runs in the same place are not shown here.",
+    )
 
 
 def test_of_an_export_the_experiments_runs_are_shown_and_others_counted():

@@ -18,9 +18,10 @@ from titan_repro.analysis.load import Runs
 from titan_repro.analysis.paired import Gain, gains
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
+from titan_repro.figures.curves import say_in
 from titan_repro.figures.planned import shown_runs
 from titan_repro.figures.style import colour, pyplot
-from titan_repro.figures.table import Table, with_notes
+from titan_repro.figures.table import Table, no_runs, with_notes
 from titan_repro.figures.titles import setting_title
 
 EXPERIMENTS = (
@@ -72,7 +73,8 @@ def tables(data: Data) -> list[Table]:
     """Return a table a setting."""
     left_out = (f"{data.without_rs} settings without runs of rs are left out.",)
     notes = (*NOTES, *(left_out if data.without_rs else ()))
-    return with_notes([_table(group, notes) for group in data.settings], data.notes)
+    made = [_table(group, notes) for group in data.settings]
+    return with_notes(made or ([no_runs("Gain over rs")] if data.notes else []), data.notes)
 
 
 def _table(group: pd.DataFrame, notes: Sequence[str]) -> Table:
@@ -119,7 +121,9 @@ def panels(data: Data) -> tuple[Any, Sequence[Any]]:
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
-    """Draw a setting on each of the axes."""
+    """Draw a setting on each of the axes, or say that there is none."""
+    if not data.settings:
+        say_in(axes[0], "no runs beside those of rs")
     for panel, group in zip(axes, data.settings, strict=False):
         _panel(panel, [gain for gain in gains(group, "rs") if gain.interval.number])
         panel.set_title(textwrap.fill(setting_title(group), 70), fontsize="small")

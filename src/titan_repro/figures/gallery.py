@@ -25,7 +25,7 @@ FORMATS_OF_TABLES: Mapping[str, Format] = {
 }
 """Of a figure that is a table and no picture; the tables of a picture are in Markdown alone."""
 
-HEADING = "<!-- Made by `titan-report figures` from data/; changes are lost. -->"
+HEADING = "<!-- Made by `titan-report figures`; changes are lost. -->"
 
 
 @dataclass(frozen=True)
