@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from titan_repro.analysis.drift import drift
+from titan_repro.analysis.repeat import repeat_of
 from titan_repro.errors import UserError
 from titan_repro.records.collect import collect
 
@@ -39,7 +39,7 @@ def main() -> int:
                     print(f"check-results: {name}: {message}", file=sys.stderr)
                     return 2
                 [again] = collect(Path(scratch)).runs
-                found = drift(again, collect(results / export).runs)
+                found = repeat_of(again, collect(results / export).runs)
             print(f"{'MOVED' if found.moved else 'holds'}  {found.words()}", flush=True)
             moved |= found.moved
     except UserError as error:

@@ -15,7 +15,7 @@ from titan_repro.records.recorded import RecordedRun
 
 
 @dataclass(frozen=True)
-class Drift:
+class Repeat:
     """How a run compares with the recorded one of the same id, at the same round.
 
     accuracy, recorded: on the whole test set, 0 to 1. spread: from the lowest to the highest
@@ -45,7 +45,7 @@ class Drift:
         )
 
 
-def drift(run: RecordedRun, recorded: Sequence[RecordedRun]) -> Drift:
+def repeat_of(run: RecordedRun, recorded: Sequence[RecordedRun]) -> Repeat:
     """Compare a finished run with the recorded one of its id, where the run ended.
 
     recorded: all runs among which it is looked for; those of its setting and choices are the seeds
@@ -73,7 +73,7 @@ def drift(run: RecordedRun, recorded: Sequence[RecordedRun]) -> Drift:
     [before] = [other for other in alike if other.summary["run_id"] == own["run_id"]]
     why = _not_comparable(run, before)
     moved = own["weights_sha256"] != same["weights_sha256"]
-    return Drift(
+    return Repeat(
         title,
         float(own["final_accuracy"]),
         float(same["final_accuracy"]),

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from titan_repro.analysis.drift import drift
+from titan_repro.analysis.repeat import repeat_of
 from titan_repro.errors import RunFolderError
 
 
@@ -36,7 +36,7 @@ RECORDED = [made(0, 0.90), made(1, 0.92, "b"), made(2, 0.91, "c"), made(3, 0.1, 
 
 
 def test_the_same_bits_hold():
-    found = drift(made(), RECORDED)
+    found = repeat_of(made(), RECORDED)
     assert not found.moved
     assert (found.seeds, found.weights_moved) == (3, False)
     assert found.spread == pytest.approx(0.02)
@@ -47,7 +47,7 @@ def test_the_same_bits_hold():
 
 
 def test_other_weights_on_the_same_kind_of_machine_moved_however_near_the_accuracy():
-    found = drift(made(weights="z"), RECORDED)
+    found = repeat_of(made(weights="z"), RECORDED)
     assert found.moved
     assert found.words().endswith("; other weights")
 
@@ -60,7 +60,7 @@ def test_other_weights_on_the_same_kind_of_machine_moved_however_near_the_accura
     ],
 )
 def test_elsewhere_accuracy_may_move_as_far_as_seeds_differ(other, why):
-    near, far = (drift(made(0, 0.90 + by, "z", **other), RECORDED) for by in (-0.019, 0.021))
+    near, far = (repeat_of(made(0, 0.90 + by, "z", **other), RECORDED) for by in (-0.019, 0.021))
     assert (near.moved, far.moved) == (False, True)
     assert near.words().endswith(f"; weights not compared ({why})")
 
@@ -71,14 +71,14 @@ def test_a_longer_recorded_run_is_read_at_the_rounds_of_the_short_one():
         {**made(0, 0.9, "z").summary["milestones"][0], "rounds": 400},
     ]
     longer = made(0, 0.9, "z", rounds=400, milestones=milestones)
-    found = drift(made(0, 0.5), [longer, RECORDED[1]])
+    found = repeat_of(made(0, 0.5), [longer, RECORDED[1]])
     assert (found.recorded, found.weights_moved) == (0.5, False)
 
 
 def test_a_run_that_is_not_recorded_or_alone_is_told():
     with pytest.raises(RunFolderError, match="run run9 is not recorded after 200 rounds"):
-        drift(made(9), RECORDED)
+        repeat_of(made(9), RECORDED)
     with pytest.raises(RunFolderError, match="not recorded after 100 rounds"):
-        drift(made(0, rounds=100), RECORDED)
+        repeat_of(made(0, rounds=100), RECORDED)
     with pytest.raises(RunFolderError, match="found 1 recorded seed; allowed: at least 2"):
-        drift(made(), RECORDED[:1])
+        repeat_of(made(), RECORDED[:1])
