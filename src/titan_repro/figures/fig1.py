@@ -178,7 +178,7 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
 
 
 def _finish(axes: Any, labels: Sequence[EndLabel]) -> None:
-    axes.set_xlim(0, 100)
+    axes.set_xlim(5, 102)
     axes.set_xlabel("data utilisation, % of the samples that arrive")
     write_at_ends(axes, labels)
 
