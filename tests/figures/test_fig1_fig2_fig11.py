@@ -16,10 +16,11 @@ from titan_repro.figures.comparison import comparison_tables
 from titan_repro.figures.planned import Shown
 from titan_repro.figures.style import PAPER_COLOUR
 from titan_repro.paper.published import curve, utilisation
+from titan_repro.records.collect import Collection
 
 
 def shown(runs=None, gaps=("sweep: rs seed 0",)):
-    return Shown(runs, gaps, 0, Path("data"), frozenset())
+    return Shown(runs, gaps, 0, Collection(Path("data"), (), (), ()), frozenset())
 
 
 def drawn(figure, data):

@@ -15,7 +15,9 @@ from titan_repro.figures.planned import (
     seed_words,
     shown_runs,
 )
+from titan_repro.records.collect import Collection
 
+NOTHING = Collection(Path("data"), (), (), ())
 EXPORT = Path(__file__).parents[2] / "results" / "data"
 
 
@@ -86,19 +88,19 @@ def made(*rounds):
 
 def test_settings_are_cut_at_the_most_rounds_that_all_have(monkeypatch):
     cuts = {4000: made(4000), 2000: made(2000, 2000), 1000: made(1000, 1000)}
-    monkeypatch.setattr(module, "load_runs", lambda source, rounds, only: cuts[rounds])
-    shown = Shown(made(4000, 2000), (), 0, EXPORT, frozenset())
+    monkeypatch.setattr(module, "runs_at", lambda found, rounds, only: cuts[rounds])
+    shown = Shown(made(4000, 2000), (), 0, NOTHING, frozenset())
     assert shown.at_common_rounds() is cuts[2000]
     cuts[2000] = made(2000)
     assert shown.at_common_rounds() is shown.runs  # as good as it gets
-    assert Shown(None, (), 0, EXPORT, frozenset()).at_common_rounds() is None
+    assert Shown(None, (), 0, NOTHING, frozenset()).at_common_rounds() is None
 
 
 def test_what_is_missing_and_left_out_in_sentences():
-    assert Shown(None, ("sweep: rs seed 0",), 0, EXPORT, frozenset()).notes() == (
+    assert Shown(None, ("sweep: rs seed 0",), 0, NOTHING, frozenset()).notes() == (
         "Not run yet, sweep: rs seed 0.",
     )
-    assert Shown(None, (), 2, EXPORT, frozenset()).notes() == (
+    assert Shown(None, (), 2, NOTHING, frozenset()).notes() == (
         "2 other runs in the same place are not shown here.",
     )
 

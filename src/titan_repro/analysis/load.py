@@ -68,17 +68,23 @@ class Runs:
         return lines
 
 
-def load_runs(
-    source: Path, rounds: int | None = None, *, only: Container[str] | None = None
-) -> Runs:
+def load_runs(source: Path, rounds: int | None = None) -> Runs:
     """Read all runs below `source`, or in the export that it is.
 
     rounds: N for every setting. Without it, N is for each setting the number of rounds at which
         most of its runs were last measured on the whole test set; of several, the largest.
-    only: the ids of the runs that count; without it all do.
     A run that is there twice counts once, the longer one. Raises RunFolderError if no run counts.
     """
-    found = collect(source)
+    return runs_at(collect(source), rounds)
+
+
+def runs_at(
+    found: Collection, rounds: int | None = None, *, only: Container[str] | None = None
+) -> Runs:
+    """Cut runs that were read before, as `load_runs` does.
+
+    only: the ids of the runs that count; without it all do.
+    """
     table = found.table()
     if only is not None:
         table = table[table["run_id"].isin(list(only))]

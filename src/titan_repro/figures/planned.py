@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.load import Runs, runs_at
 from titan_repro.errors import RunFolderError
-from titan_repro.records.collect import collect
+from titan_repro.records.collect import Collection, collect
 from titan_repro.records.identity import run_id
 
 _FORM = re.compile(r"[^(]*\((.*?)(?:, [^)]*)?\)")
@@ -117,19 +117,19 @@ class Shown:
 
     runs: None where there are none of its experiments. gaps: a line for each setting of which
     planned runs are missing, or have fewer rounds than planned. others: how many runs of the
-    same place are left out. source, own: where the runs are, and the ids of all that are shown.
+    same place are left out. found, own: all that was read, and the ids of what is shown.
     """
 
     runs: Runs | None
     gaps: tuple[str, ...]
     others: int
-    source: Path
+    found: Collection
     own: frozenset[str]
 
     def at(self, rounds: int) -> Runs | None:
         """Return the runs that were measured after so many rounds, cut there; None for none."""
         try:
-            return load_runs(self.source, rounds, only=self.own)
+            return runs_at(self.found, rounds, only=self.own)
         except RunFolderError:
             return None
 
@@ -168,7 +168,8 @@ def shown_runs(
     Raises RunFolderError if `source` is no folder or a damaged export; with else_all also if
     nothing in it can be shown.
     """
-    table = collect(source).table()
+    found = collect(source)
+    table = found.table()
     done = dict(zip(table["run_id"], table["rounds_done"].astype(int), strict=True))
     over = set(table.loc[table["status"] == "diverged", "run_id"])
     seeds = {int(seed) for seed in table["seed"]}
@@ -187,9 +188,9 @@ def shown_runs(
     cells = itertools.chain.from_iterable(map(planned, experiments))
     gaps = _gaps(cells, {names: forms[names[0]] for names in there}, ends)
     if else_all and not own:
-        return Shown(load_runs(source), (), 0, source, frozenset(done))
-    runs = load_runs(source, only=own) if _measured(table, own) else None
-    return Shown(runs, tuple(gaps), len(done) - len(own), source, frozenset(own))
+        return Shown(runs_at(found), (), 0, found, frozenset(done))
+    runs = runs_at(found, only=own) if _measured(table, own) else None
+    return Shown(runs, tuple(gaps), len(done) - len(own), found, frozenset(own))
 
 
 def form_of(data_source: str) -> str:
