@@ -73,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         help="write nothing; exit status 1 if a file in FOLDER is another than SOURCE gives",
     )
     every.set_defaults(call=_figures)
+    chosen = commands.add_parser(
+        "selection", help="what selectors chose: classes, noise, samples never, overlap"
+    )
+    _runs_and_rounds(chosen)
+    _prints_tables(chosen)
+    _figure_option(chosen, "also draw it (.png .pdf .svg)")
+    chosen.set_defaults(call=_selection)
     again = commands.add_parser(
         "replay", help="time, energy and memory of finished runs on another device"
     )
@@ -214,6 +221,22 @@ def _figures(options: argparse.Namespace) -> None:
     if differ:
         sys.exit(1)
     print(f"{options.folder}: {len(gallery.files)} files are what {options.runs} gives")
+
+
+def _selection(options: argparse.Namespace) -> None:
+    from titan_repro.analysis.selection_stats import selection_stats
+    from titan_repro.figures.figure import draw_to, find
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
+
+    if options.figure is not None:
+        check_format(options.figure)
+    figure = find("selection")
+    stats = selection_stats(_load(options))
+    print(render(figure.tables(stats), options.format))
+    if options.figure is not None:
+        draw_to(figure, stats, options.figure)
+        print(f"\nFigure: {options.figure}", file=_aside(options.format))
 
 
 def _claims(options: argparse.Namespace) -> None:
