@@ -3,11 +3,13 @@
 https://chromedevtools.github.io/devtools-protocol/ names the methods and events.
 """
 
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from base64 import b64decode
 from pathlib import Path
@@ -16,6 +18,12 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 60.0
 """A busy machine may need some until Chromium's first answer."""
+
+START = """import os, sys
+read, write, *command = sys.argv[1:]
+os.dup2(int(read), 3)
+os.dup2(int(write), 4)
+os.execv(command[0], command)"""
 
 
 def find() -> str | None:
@@ -28,23 +36,22 @@ class Browser:
     """One Chromium with one page; a context that ends it. Everything it tells is in `events`."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        commands, self._commands = os.pipe()  # what it reads as file 3
-        self._answers, answers = os.pipe()  # what it writes as file 4
-        os.set_inheritable(commands, True)
-        os.set_inheritable(answers, True)
+        read, self._commands = os.pipe()  # what it reads as file 3
+        self._answers, write = os.pipe()  # what it writes as file 4
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (read, write)]  # neither is 3 or 4
         options = (
             *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
             *("--no-first-run", "--disable-background-networking", "--disable-extensions"),
             *("--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"),
         )
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh", program, *options],
-            pass_fds=(commands, answers),
+            [sys.executable, "-c", START, *map(str, ends), program, *options],
+            pass_fds=ends,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(commands)
-        os.close(answers)
+        for end in (read, write, *ends):
+            os.close(end)
         self.events: list[dict[str, Any]] = []
         self._number = 0
         self._rest = b""

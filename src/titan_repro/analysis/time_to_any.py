@@ -75,4 +75,4 @@ def _targets(random: Sequence[pd.DataFrame], step: float) -> Array:
     low = max(float(curve.iloc[0]) for curve in ordered)
     high = min(float(curve.max()) for curve in ordered)
     multiples = np.arange(np.floor(low / step) + 1, np.floor(high / step + 1e-9) + 1)
-    return np.asarray(multiples * step, dtype=np.float64)
+    return np.round(multiples * step, 9)  # as the same share of samples is, to the last bit

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 from pandas.api.types import is_list_like
 
-from titan_repro.figures.words import count_of
+from titan_repro.analysis.gaps import missing_seeds
+from titan_repro.figures.words import count_of, numbers_in_words
 from titan_repro.paper.published import TABLE1_ROUNDS, claims
 
 STANDS_IN = {
@@ -88,6 +89,21 @@ def _seeds(summaries: pd.DataFrame) -> str:
         words = count_of(high, "seed") if low == high else f"{low} to {high} seeds"
         parts.append(f"{words} ({model} on {task})")
     return "; ".join(parts)
+
+
+def gaps(summaries: pd.DataFrame) -> list[str]:
+    """Say, a line a setting, which selectors lack which seeds that others have."""
+    lines = []
+    for _, group in summaries.groupby("setting", sort=False):
+        by_seeds: dict[tuple[int, ...], list[str]] = {}
+        for label, seeds in missing_seeds(group).items():
+            by_seeds.setdefault(tuple(seeds), []).append(label)
+        parts = [f"{', '.join(who)}: {numbers_in_words(seeds)}" for seeds, who in by_seeds.items()]
+        if parts:
+            first = group.iloc[0]
+            name = f"{first['model']} on {first['task']}{first['detail']}"
+            lines.append(f"Seeds without a run, {name}: {'; '.join(parts)}.")
+    return lines
 
 
 def _machine(summaries: pd.DataFrame) -> str:

@@ -114,10 +114,12 @@ def _baselines(evidence: Evidence, main: Setting) -> Finding | None:
         (agree if side(gain.interval) == there else differ).append(words)
     if not agree + differ:
         return None
+    differs = "differs" if len(agree) == 1 else "differ"
+    does = "does" if len(differ) == 1 else "do"
     text = (
-        f"Of {len(agree) + len(differ)} others in Table 1, {len(agree)} differ from rs as the paper "
-        f"has it{_listed(agree)}; {len(differ)} do not{_listed(differ)}; in points, with 95 % "
-        "intervals."
+        f"Of {len(agree) + len(differ)} others in Table 1, {len(agree)} {differs} from rs as the "
+        f"paper has it{_listed(agree)}; {len(differ)} {does} not{_listed(differ)}; in points, "
+        "with 95 % intervals."
     )
     return Finding("The other selectors", text, _command(evidence, "gain"))
 
@@ -137,7 +139,8 @@ def _elsewhere(evidence: Evidence, main: Setting) -> Finding | None:
         return None
     text = f"Titan over rs elsewhere: {'; '.join(told)}."
     if few:
-        text += f" {few} of these {len(told)} rest on fewer than {ENOUGH} seeds: a lead."
+        rests = "rests" if few == 1 else "rest"
+        text += f" {few} of these {rests} on fewer than {ENOUGH} seeds: a lead."
     return Finding("Other models and data", text, _command(evidence, "gain"))
 
 

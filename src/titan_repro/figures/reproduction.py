@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from titan_repro.boards.contradictions import paper_contradictions
+from titan_repro.boards.contradictions import Contradiction, paper_contradictions
 from titan_repro.claims.verdicts import Judgement, Verdict
 from titan_repro.figures import gain
-from titan_repro.figures.differences import differences
+from titan_repro.figures.differences import differences, gaps
 from titan_repro.figures.findings import ENOUGH, findings, main_setting
 from titan_repro.figures.page.claim_rows import origin_of, our_value, verdict_words, with_unit
 from titan_repro.figures.page.evidence import Evidence
@@ -16,6 +16,9 @@ from titan_repro.figures.table import Table, render
 from titan_repro.figures.templates import render_template
 from titan_repro.figures.words import count_of
 from titan_repro.paper.register import register
+
+APART = 0.2
+"""Of the larger of two numbers of the paper: more is a contradiction."""
 
 
 def reproduction(evidence: Evidence) -> str:
@@ -34,16 +37,23 @@ def reproduction(evidence: Evidence) -> str:
             "differences": differences(evidence.runs.summaries),
             "runs": _runs(evidence, found).markdown(),
             "gains": render(gain.tables(gain.of_runs(evidence.runs))),
-            "remarks": evidence.runs.remarks(),
+            "remarks": [*evidence.runs.remarks(), *gaps(evidence.runs.summaries)],
             "machine": _machine(found),
             "open_choices": len(register()),
-            "contradictions": len(paper_contradictions()),
+            "contradictions": sum(map(_apart, paper_contradictions())),
+            "apart": f"{100 * APART:.0f} %",
             "main": None if main is None else main.name,
             "thin": thin,
             "enough": ENOUGH,
             "undecided": [j for j in evidence.judgements if j.verdict is Verdict.UNDECIDED],
         },
     )
+
+
+def _apart(pair: Contradiction) -> bool:
+    """Return whether two numbers that should be one are far from it."""
+    larger = max(abs(pair.printed_value), abs(pair.implied_value))
+    return abs(pair.printed_value - pair.implied_value) > APART * larger
 
 
 def _by_source(judgements: Sequence[Judgement]) -> Table:

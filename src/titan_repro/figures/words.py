@@ -1,6 +1,7 @@
 """Numbers as sentences have them."""
 
 import math
+from collections.abc import Sequence
 
 from titan_repro.analysis.statistics import Interval
 
@@ -44,3 +45,16 @@ def side(interval: Interval) -> str:
     if math.isinf(interval.low) or interval.number < 2:
         return "open"
     return "beside" if not interval.excludes(0) else "above" if interval.estimate > 0 else "below"
+
+
+def numbers_in_words(numbers: Sequence[int]) -> str:
+    """Write rising whole numbers, three and more in a row as "first to last"."""
+    parts: list[str] = []
+    begin = 0
+    for place in range(1, len(numbers) + 1):
+        if place < len(numbers) and numbers[place] == numbers[place - 1] + 1:
+            continue
+        row = numbers[begin:place]
+        parts += [f"{row[0]} to {row[-1]}"] if len(row) > 2 else [str(n) for n in row]
+        begin = place
+    return ", ".join(parts)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from titan_repro.conf_path import conf_dir
@@ -62,18 +62,20 @@ def _find(config: Mapping[str, Any], summary: Mapping[str, Any]) -> tuple[str, .
     register_schema()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            default = _plain(compose("config", [*names, seed]))
-            told = [*names, *_differing(config, default)]
-            made = compose("config", [*told, seed])
+            made = compose("config", [*names, seed])
+            more = list(_differing(config, made))
+            if more:
+                made = compose("config", [*names, *more, seed])
             names_of_it = {_name(made, form) for form in _forms(str(summary["data_source"]))}
     except (HydraException, OmegaConfBaseException, UserError):
         return None
-    return tuple(told) if summary["run_id"] in names_of_it else None
+    return (*names, *more) if summary["run_id"] in names_of_it else None
 
 
-def _differing(config: Mapping[str, Any], default: Mapping[str, Any]) -> Iterator[str]:
+def _differing(config: Mapping[str, Any], default: DictConfig) -> Iterator[str]:
     """Yield key=value for every key that a user may type and that is not at its default."""
-    usual = dict(_typed(default))
+    parts = (*SETTING_KEYS, *CHOICES, *GROUPS)
+    usual = dict(_typed({key: plain(default[key]) for key in parts}))
     for key, value in _typed(config):
         if key in usual and usual[key] != value:
             yield f"{key}={json.dumps(value) if isinstance(value, list) else value}"
@@ -102,9 +104,3 @@ def _forms(data_source: str) -> tuple[str, str]:
     """
     inside = data_source.partition("(")[2].removesuffix(")")
     return inside, inside.partition(",")[0]
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    resolved = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(resolved, dict)
-    return {str(key): plain(config[key]) for key in resolved if key not in ("paths", "hydra")}

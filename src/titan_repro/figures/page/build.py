@@ -13,7 +13,7 @@ from titan_repro.analysis.effects import Effect, effects
 from titan_repro.analysis.paired import gains
 from titan_repro.analysis.time_to_any import rounds_to_any
 from titan_repro.claims.verdicts import Verdict
-from titan_repro.figures.differences import differences
+from titan_repro.figures.differences import differences, gaps
 from titan_repro.figures.findings import ENOUGH, findings
 from titan_repro.figures.page.cells import METRICS, columns, table1_blocks
 from titan_repro.figures.page.charts import gains_chart, times_chart
@@ -71,7 +71,7 @@ def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
         "verdicts": [(v, slug(v), SIGNS[v], n) for v, n in verdict_counts(evidence.judgements)],
         "headline": headline(evidence),
         "differences": differences(evidence.runs.summaries),
-        "remarks": evidence.runs.remarks(),
+        "remarks": [*evidence.runs.remarks(), *gaps(evidence.runs.summaries)],
         "findings": findings(evidence),
         "claims": rows,
         "sources": [(name, slug(name)) for name in sources],

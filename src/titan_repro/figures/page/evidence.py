@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -75,14 +76,21 @@ class Evidence:
     board: Mapping[str, float]
     commands: Mapping[str, tuple[str, ...]]
 
+    @cached_property
+    def _points(self) -> Mapping[str, tuple[int, int]]:
+        """Rounds and seed of each run, by id."""
+        columns = (self.runs.summaries[name] for name in ("run_id", "rounds", "seed"))
+        return {
+            str(name): (int(rounds), int(seed)) for name, rounds, seed in zip(*columns, strict=True)
+        }
+
     def command(self, run_ids: Sequence[str]) -> str:
         """Return one command for runs that differ in their seed alone, else where to look."""
-        rows = self.runs.summaries.set_index("run_id").loc[list(run_ids)]
         told = {self.commands[run_id] for run_id in run_ids}
-        rounds = set(rows["rounds"])
+        rounds = {self._points[run_id][0] for run_id in run_ids}
         if len(told) != 1 or () in told or len(rounds) != 1:
             return "no single command: their configurations are in runs.parquet, column config"
-        seeds = ",".join(str(seed) for seed in sorted(set(rows["seed"])))
+        seeds = ",".join(map(str, sorted({self._points[run_id][1] for run_id in run_ids})))
         many = "-m " if "," in seeds else ""
         keys = " ".join([*told.pop(), f"rounds={rounds.pop()}", f"seed={seeds}"])
         return f"titan-run {many}{keys}"

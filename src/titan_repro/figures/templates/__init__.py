@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from titan_repro.figures.words import count_of
+
 
 def render_template(name: str, context: dict[str, Any]) -> str:
     """Return a template of this folder, filled in. A name that the context lacks is an error."""
@@ -20,7 +22,7 @@ def render_template(name: str, context: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["code"] = code
+    environment.filters |= {"code": code, "count_of": count_of}
     return environment.get_template(name).render(context)
 
 
