@@ -26,7 +26,7 @@ status=0; for experiment in $(1); do \
 done
 endef
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig7 fig8 fig9 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign page fig6 fig7 fig8 fig9 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
 	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
 	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
+	@echo "make page     results/index.html and REPRODUCTION.md, from results/data alone"
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
 	@echo "make fig7     training curves of the image models; ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
@@ -92,6 +93,11 @@ table1: setup
 campaign: setup
 	$(call sweeps,$(addprefix campaign_,movement images long baselines resnet34 resnet50)); \
 	exit $$status
+
+# From the export alone: no data set and no run folder is needed.
+page: setup
+	$(BIN)/titan-report page results/data
+	$(BIN)/titan-report reproduction results/data
 
 # A figure is drawn from the runs of its experiments, which its module names.
 FIGURES := fig6 fig7 fig8 fig9

@@ -37,6 +37,7 @@ def test_the_median_over_seeds_of_the_rounds_over_those_of_rs():
             titan2=[(0, 0.1), (10, 0.2)],
         ),
         step=0.1,
+        first=1,
     )
     assert (found.label, found.seeds) == ("titan", 3)
     assert found.targets == pytest.approx([0.2, 0.3])
@@ -52,11 +53,18 @@ def test_a_line_is_infinite_where_half_of_the_runs_never_get_there():
             ll1=[(0, 0.1), (10, 0.1)],
         ),
         step=0.1,
+        first=1,
     )
     assert np.isinf(found.ratios).all()
+
+
+def test_targets_lie_above_the_first_evaluations_of_rs():
+    points = [(10 * i, 0.1 * i) for i in range(1, 10)]
+    [found] = rounds_to_any(runs(rs0=points, titan0=points), step=0.1)
+    assert found.targets == pytest.approx([0.6, 0.7, 0.8, 0.9])
 
 
 def test_without_random_selection_or_its_seed_there_is_nothing():
     assert rounds_to_any(runs(titan0=[(0, 0.1), (10, 0.2)])) == []
     other = runs(rs0=[(0, 0.1), (10, 0.2)], titan1=[(0, 0.1), (10, 0.2)])
-    assert rounds_to_any(other, step=0.1) == []
+    assert rounds_to_any(other, step=0.1, first=1) == []

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from handmade import run, runs_of
 from titan_repro.claims.verdicts import Verdict
 from titan_repro.figures.differences import gaps
+from titan_repro.figures.findings import findings
 from titan_repro.figures.page.build import headline, page
 from titan_repro.figures.page.cells import columns, table1_blocks
 from titan_repro.figures.page.colours import DARK, LIGHT, contrast, readable, style_class
@@ -41,7 +42,9 @@ def made():
 
 @pytest.fixture(scope="module")
 def found():
-    return gather(EXPORT, lambda *_: None, {})
+    """The export's evidence; claims are judged in tests/claims, which takes its time."""
+    ids = ["table1.accuracy.mlp.titan", "theory.lemma1"]
+    return gather(EXPORT, lambda *_: None, {}, lambda _: [judged(name) for name in ids])
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,8 @@ def test_the_headline_counts_verdicts_and_contradictions_apart():
         judged("headline.accuracy", Verdict.FAILS),
         judged("fig8.accuracy_drop", Verdict.FAILS),
     ]
-    lines = headline(evidence(*RUNS, judgements=verdicts))
+    found = evidence(*RUNS, judgements=verdicts)
+    lines = headline(found, findings(found))
     assert lines[0] == (
         "Of the paper's 3 claims, 1 hold, 0 hold in direction only, 2 do not hold, "
         "0 are undecided, 0 are not tested."

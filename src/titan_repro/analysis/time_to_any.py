@@ -15,12 +15,15 @@ from titan_repro.analysis.statistics import median_time
 
 Array = NDArray[np.float64]
 
+EARLY = 5
+"""Evaluations within which a ratio of two rounds would be that of two small whole numbers."""
+
 
 @dataclass(frozen=True)
 class RoundsToAny:
     """Rounds that one label needs for each accuracy, over those that rs of the same seed needs.
 
-    targets: (m,) accuracies, 0 to 1, all of which every run of rs reaches after its first rounds.
+    targets: (m,) accuracies, 0 to 1, which every run of rs reaches, after its first evaluations.
     ratios: (m,) medians over seeds; infinite where half of the runs do not get there.
     seeds: pairs behind each of them.
     """
@@ -43,14 +46,17 @@ def rounds_to(curve: pd.DataFrame, targets: Sequence[float] | Array) -> Array:
     return reached
 
 
-def rounds_to_any(curves: pd.DataFrame, step: float = 0.01) -> list[RoundsToAny]:
+def rounds_to_any(
+    curves: pd.DataFrame, step: float = 0.01, first: int = EARLY
+) -> list[RoundsToAny]:
     """Return the curve of every label of one setting but rs; none without runs of rs.
 
     curves: as `Runs.curves`, of one setting. step: between targets, which are whole multiples.
-    Labels without a seed in common with rs are left out.
+    first: evaluations of rs that targets lie above. Labels without a seed in common with rs are
+    left out.
     """
     random = {int(str(seed)): own for seed, own in curves[curves["label"] == "rs"].groupby("seed")}
-    targets = _targets(list(random.values()), step)
+    targets = _targets(list(random.values()), step, first)
     if len(targets) == 0:
         return []
     base = {seed: rounds_to(own, targets) for seed, own in random.items()}
@@ -67,12 +73,12 @@ def rounds_to_any(curves: pd.DataFrame, step: float = 0.01) -> list[RoundsToAny]
     return found
 
 
-def _targets(random: Sequence[pd.DataFrame], step: float) -> Array:
-    """Return the multiples of `step` above every run's first accuracy and within its best."""
+def _targets(random: Sequence[pd.DataFrame], step: float, first: int) -> Array:
+    """Return the multiples of `step` above every run's first accuracies and within its best."""
     if not random:
         return np.empty(0)
     ordered = [curve.sort_values("round")["accuracy"] for curve in random]
-    low = max(float(curve.iloc[0]) for curve in ordered)
+    low = max(float(curve.iloc[:first].max()) for curve in ordered)
     high = min(float(curve.max()) for curve in ordered)
     multiples = np.arange(np.floor(low / step) + 1, np.floor(high / step + 1e-9) + 1)
     return np.round(multiples * step, 9)  # as the same share of samples is, to the last bit

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from titan_repro.analysis.comparison import PAPER_SELECTORS, Row, compare
+from titan_repro.analysis.comparison import PAPER_SELECTORS, Row
 from titan_repro.analysis.paired import Gain, gains
 from titan_repro.figures.page.evidence import Evidence, Setting
 from titan_repro.figures.words import bracketed, count_of, gained, side, signed
@@ -76,7 +76,7 @@ def _control(evidence: Evidence, main: Setting) -> Finding | None:
 
 
 def _speed(evidence: Evidence, main: Setting) -> Finding | None:
-    rows = {row.label: row for row in compare(main.group, main.times.curves)}
+    rows = main.rows
     titan = rows.get("titan")
     if titan is None or titan.compared == 0:
         return None

@@ -14,12 +14,13 @@ from titan_repro.analysis.paired import gains
 from titan_repro.analysis.time_to_any import rounds_to_any
 from titan_repro.claims.verdicts import Verdict
 from titan_repro.figures.differences import differences, gaps
-from titan_repro.figures.findings import ENOUGH, findings
+from titan_repro.figures.findings import ENOUGH, Finding, findings
 from titan_repro.figures.page.cells import METRICS, columns, table1_blocks
 from titan_repro.figures.page.charts import gains_chart, times_chart
 from titan_repro.figures.page.claim_rows import (
     SIGNS,
     claim_rows,
+    claims_of,
     claims_table,
     origin_of,
     slug,
@@ -64,15 +65,17 @@ def page(evidence: Evidence, output: Path) -> str:
 
 
 def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
-    found = origins(evidence)
+    found, told = origins(evidence), findings(evidence)
     rows = claim_rows(evidence, found)
     sources = dict.fromkeys(origin_of(row.judgement.claim.source) for row in rows)
     return {
-        "verdicts": [(v, slug(v), SIGNS[v], n) for v, n in verdict_counts(evidence.judgements)],
-        "headline": headline(evidence),
+        "verdicts": [
+            (v, slug(v), SIGNS[v], n) for v, n in verdict_counts(claims_of(evidence.judgements))
+        ],
+        "headline": headline(evidence, told),
         "differences": differences(evidence.runs.summaries),
         "remarks": [*evidence.runs.remarks(), *gaps(evidence.runs.summaries)],
-        "findings": findings(evidence),
+        "findings": told,
         "claims": rows,
         "sources": [(name, slug(name)) for name in sources],
         "empty_filters": _empty_filters(rows, [slug(name) for name in sources]),
@@ -97,9 +100,8 @@ def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
     }
 
 
-def headline(evidence: Evidence) -> list[str]:
+def headline(evidence: Evidence, told: Sequence[Finding]) -> list[str]:
     """Return the page's three lines: verdicts, the first finding, what it rests on."""
-    told = findings(evidence)
     runs = evidence.runs.summaries
     settings = count_of(len(evidence.settings), "setting")
     return [

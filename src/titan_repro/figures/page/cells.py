@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from titan_repro.analysis.comparison import PAPER_SELECTORS, Row, compare, order_labels
+from titan_repro.analysis.comparison import PAPER_SELECTORS, Row, order_labels
 from titan_repro.analysis.costs import MODEL_ORDER
 from titan_repro.analysis.paired import Gain, gains
 from titan_repro.analysis.statistics import Interval, mean_interval
@@ -76,7 +76,7 @@ def table1_blocks(evidence: Evidence) -> list[Block]:
 
 def _block(evidence: Evidence, setting: Setting, prefix: str) -> Block:
     paper = PaperNumbers(setting.group)
-    rows = {row.label: row for row in compare(setting.group, setting.times.curves)}
+    rows = setting.rows
     gain_of = {gain.label: gain for gain in gains(setting.group, "rs")}
     by_selector: dict[str, list[str]] = {}
     for label in order_labels(rows):

@@ -16,6 +16,9 @@ from titan_repro.paper.published import curve
 COLLAPSE = -10.0
 """Points below rs at which a selector's dots are left out of the axis and its mean is written."""
 
+REACH = (0.2, 5.0)
+"""Ratios of rounds that are shown; beyond them, a line has a gap."""
+
 FOREMOST = ("stratified", "cis", "titan")
 """Lines that stand out among many; the others are grey."""
 
@@ -129,17 +132,20 @@ def times_chart(title: str, found: Sequence[RoundsToAny]) -> str:
     """Return a chart of rounds to an accuracy over those of rs, against that accuracy."""
     targets = 100 * found[0].targets
     low, high = float(targets[0]), float(targets[-1])
-    ticks = [(t, f"{t:g}") for t in (0.25, 0.5, 1, 2, 4)]
+    every = np.concatenate([each.ratios for each in found])
+    seen = np.clip(every[np.isfinite(every)], *REACH)
+    bottom, top = min([0.45, *(0.9 * seen)]), max([2.2, *(1.1 * seen)])
+    ticks = [(t, f"{t:g}") for t in (0.25, 0.5, 1, 2, 4) if bottom <= t <= top]
     chart = Chart(
         title,
         Axis(low, max(high, low + 1), "accuracy x, %", nice_ticks(low, max(high, low + 1))),
-        Axis(0.2, 5, "rounds to x / rs", ticks, logarithmic=True),
+        Axis(bottom, top, "rounds to x / rs", ticks, logarithmic=True),
     )
     chart.segment((low, 1), (max(high, low + 1), 1), "zero")
     labels = []
     for each in sorted(found, key=lambda one: one.label.split()[0] in FOREMOST):
         selector = each.label.split()[0]
-        inside = (each.ratios >= 0.2) & (each.ratios <= 5)
+        inside = (each.ratios >= REACH[0]) & (each.ratios <= REACH[1])
         shown = np.where(inside, each.ratios, np.nan)
         points = list(zip(targets, shown, strict=True))
         stands_out = selector in FOREMOST

@@ -88,14 +88,25 @@ def verdict_counts(judgements: Sequence[Judgement]) -> list[tuple[Verdict, int]]
     return [(verdict, counts[verdict]) for verdict in Verdict]
 
 
+def claims_of(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Return the claims without the checks of the paper against itself."""
+    return [each for each in judgements if not each.claim.id.startswith(CONTRADICTION)]
+
+
+def contradictions_of(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Return the checks of the paper against itself."""
+    return [each for each in judgements if each.claim.id.startswith(CONTRADICTION)]
+
+
 def verdict_words(judgements: Sequence[Judgement]) -> str:
-    """Say how many claims have each verdict; contradictions in the paper are counted apart."""
-    apart = [each for each in judgements if each.claim.id.startswith(CONTRADICTION)]
-    claims = [each for each in judgements if each not in apart]
+    """Say how many claims have each verdict, and how often the paper contradicts itself."""
+    claims, checks = claims_of(judgements), contradictions_of(judgements)
     counts = dict(verdict_counts(claims))
     parts = ", ".join(f"{number} {PLURAL[verdict]}" for verdict, number in counts.items())
     text = f"Of the paper's {count_of(len(claims), 'claim')}, {parts}."
-    return f"{text} {count_of(len(apart), 'contradiction')} in it apart." if apart else text
+    failed = sum(each.verdict is Verdict.FAILS for each in checks)
+    apart = f" Of {len(checks)} checks of its numbers against one another, {failed} fail."
+    return text + (apart if checks else "")
 
 
 def our_value(judgement: Judgement) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from titan_repro.analysis.clocks import ChooseClock, Timed, choose_clock, timed
+from titan_repro.analysis.comparison import Row, compare
 from titan_repro.analysis.costs import MODEL_ORDER, Costs, find_costs
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
@@ -54,6 +55,11 @@ class Setting:
         seeds = [set(finished.loc[finished["label"] == name, "seed"]) for name in ("titan", "rs")]
         return len(seeds[0] & seeds[1])
 
+    @cached_property
+    def rows(self) -> Mapping[str, Row]:
+        """What `compare` says of each label."""
+        return {row.label: row for row in compare(self.group, self.times.curves)}
+
     def curves(self, label: str) -> pd.DataFrame:
         """Return the curves of one label."""
         return self.times.curves[self.times.curves["label"] == label]
@@ -97,11 +103,15 @@ class Evidence:
 
 
 def gather(
-    source: Path, replay_on: Callable[[str], Replay], board: Mapping[str, float]
+    source: Path,
+    replay_on: Callable[[str], Replay],
+    board: Mapping[str, float],
+    judge: Callable[[Path], Sequence[Judgement]] = judge,
 ) -> Evidence:
     """Read runs, claims and measurements below `source`.
 
-    replay_on: see `choose_clock`. Raises RunFolderError if no run counts.
+    replay_on: see `choose_clock`. judge: judges the claims by what is there. Raises RunFolderError
+    if no run counts.
     """
     runs = load_runs(source)
     choose = choose_clock(None, source, runs, replay_on)
