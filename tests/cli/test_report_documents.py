@@ -36,6 +36,21 @@ def test_both_documents_are_written_where_they_are_wanted(runs, tmp_path, capsys
         assert capsys.readouterr().out == f"{path}: {path.stat().st_size / 1000:,.0f} kB\n"
 
 
+def test_a_check_tells_a_document_that_is_current_from_one_that_is_not(runs, tmp_path, capsys):
+    path = tmp_path / "REPRODUCTION.md"
+    command = ["reproduction", str(runs), "--output", str(path)]
+    for content, said in ((None, "is not there"), (b"old", f"is not what {runs} gives")):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(SystemExit) as end:
+            report.main([*command, "--check"])
+        assert end.value.code == 1
+        assert said in capsys.readouterr().err
+        assert (path.read_bytes() if content else None) == content
+    report.main(command)
+    report.main([*command, "--check"])
+
+
 def test_a_page_gives_the_command_of_every_run(runs, tmp_path):
     report.main(["page", str(runs), "--output", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from titan_repro.analysis.time_to_any import rounds_to_any
 from titan_repro.claims.verdicts import Verdict
 from titan_repro.figures.differences import differences, gaps
 from titan_repro.figures.findings import ENOUGH, Finding, findings
-from titan_repro.figures.page.cells import METRICS, columns, table1_blocks
+from titan_repro.figures.page.cells import METRICS, cells_table, columns, table1_blocks
 from titan_repro.figures.page.charts import gains_chart, times_chart
 from titan_repro.figures.page.claim_rows import (
     SIGNS,
@@ -66,7 +66,7 @@ def page(evidence: Evidence, output: Path) -> str:
 
 def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
     found, told = origins(evidence), findings(evidence)
-    rows = claim_rows(evidence, found)
+    rows, cells = claim_rows(evidence, found), table1_blocks(evidence)
     sources = dict.fromkeys(origin_of(row.judgement.claim.source) for row in rows)
     return {
         "verdicts": [
@@ -81,7 +81,7 @@ def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
         "empty_filters": _empty_filters(rows, [slug(name) for name in sources]),
         "metrics": METRICS,
         "columns": columns(evidence),
-        "blocks": table1_blocks(evidence),
+        "blocks": cells,
         "gains": _gain_charts(evidence),
         "times": _time_charts(evidence),
         "measured": measured_tables(evidence),
@@ -95,6 +95,7 @@ def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
         "downloads": [
             ("runs.csv", _download(origins_table(found))),
             ("claims.csv", _download(claims_table(rows))),
+            ("table1.csv", _download(cells_table(cells))),
         ],
         "colours": Markup(colour_rules(columns(evidence))),
     }

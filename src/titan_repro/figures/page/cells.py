@@ -14,6 +14,7 @@ from titan_repro.figures.comparison import ratio_cell
 from titan_repro.figures.page.charts import curves_chart, paper_curve
 from titan_repro.figures.page.evidence import Evidence, Setting
 from titan_repro.figures.page.origins import one_of_each, origin
+from titan_repro.figures.table import Table
 from titan_repro.figures.table1 import Paper
 from titan_repro.figures.words import count_of, gained, plain_number, side
 from titan_repro.paper.published import TABLE1_ROUNDS, table1_cell
@@ -72,6 +73,20 @@ def table1_blocks(evidence: Evidence) -> list[Block]:
         if model and model not in done:
             found.append(_empty_block(evidence, model))
     return found
+
+
+def cells_table(blocks: Sequence[Block]) -> Table:
+    """Return a row a cell and quantity."""
+    rows = [
+        [block.title, cell.label, metric, cell.paper[metric], cell.ours[metric], cell.mark]
+        for block in blocks
+        for line in block.rows
+        for cell in line
+        if cell is not None
+        for metric in METRICS
+    ]
+    header = ("setting", "selector", "quantity", "paper", "ours", "accuracy against rs")
+    return Table("Table 1", header, rows)
 
 
 def _block(evidence: Evidence, setting: Setting, prefix: str) -> Block:
