@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from titan_repro.analysis.effects import Effect, effects
-from titan_repro.analysis.paired import gains
+from titan_repro.analysis.paired import gains, gains_by_rounds
 from titan_repro.analysis.time_to_any import rounds_to_any
 from titan_repro.claims.verdicts import Verdict
 from titan_repro.figures.differences import differences, gaps
@@ -34,11 +34,11 @@ from titan_repro.figures.page.cost_tables import (
     measurement_table,
     modelled_table,
 )
-from titan_repro.figures.page.evidence import Evidence
+from titan_repro.figures.page.evidence import Evidence, Setting
 from titan_repro.figures.page.origins import origins, origins_table
 from titan_repro.figures.table import Table
 from titan_repro.figures.templates import render_template
-from titan_repro.figures.words import count_of, gained
+from titan_repro.figures.words import bracketed, count_of, gained
 from titan_repro.paper.register import OpenChoice, register
 
 
@@ -147,7 +147,19 @@ def _register(evidence: Evidence) -> list[MeasuredChoice]:
     rows = register()
     keys = [choice.key for choice in rows if choice.key is not None]
     found = effects(evidence.runs.summaries, keys)
-    return [MeasuredChoice(c, [_effect(e) for e in found if e.key == c.key]) for c in rows]
+    told = {key: [_effect(effect) for effect in found if effect.key == key] for key in keys}
+    told["rounds"] = [_by_rounds(setting) for setting in evidence.settings if setting.pairs]
+    return [MeasuredChoice(choice, told.get(choice.key or "", [])) for choice in rows]
+
+
+def _by_rounds(setting: Setting) -> str:
+    """Say what Titan gains over rs after each milestone of its runs."""
+    if "milestones" not in setting.group:
+        return f"{setting.name}: not recorded"
+    found = gains_by_rounds(setting.group, "titan", "rs")
+    parts = [f"{rounds:,}: {bracketed(interval)}" for rounds, interval in found.items()]
+    name = f"{setting.model} on {setting.task}, {count_of(setting.pairs, 'seed')}"
+    return f"Titan over rs, {name}, points by rounds: {', '.join(parts)}"
 
 
 def _effect(effect: Effect) -> str:

@@ -11,6 +11,7 @@ from titan_repro.analysis.time_to_any import RoundsToAny
 from titan_repro.figures.page.colours import style_class
 from titan_repro.figures.page.svg import Axis, Chart, dash_array, nice_ticks
 from titan_repro.figures.style import looks
+from titan_repro.figures.words import signed
 from titan_repro.paper.published import curve
 
 COLLAPSE = -10.0
@@ -117,7 +118,7 @@ def _row_name(gain: Gain) -> str:
 def _gain_row(chart: Chart, row: int, gain: Gain, *, shown: bool) -> None:
     style, interval = style_class(gain.selector), gain.interval
     if not shown:
-        words = f"\N{BLACK LEFT-POINTING SMALL TRIANGLE} {interval.estimate:+.0f}"
+        words = f"\N{BLACK LEFT-POINTING SMALL TRIANGLE} {signed(interval.estimate, 0)}"
         chart.text((chart.x.low, row), words, f"{style} own-text", shift=(4, 4))
         return
     if math.isfinite(interval.low):
