@@ -44,6 +44,7 @@ def reproduction(evidence: Evidence) -> str:
             "remarks": [*evidence.runs.remarks(), *gaps(evidence.runs.summaries)],
             "machine": _machine(found),
             "open_choices": len(register()),
+            "keys": sum(choice.key is not None for choice in register()),
             "contradictions": sum(each.verdict is Verdict.FAILS for each in checks),
             "checks": len(checks),
             "main": None if main is None else main.name,
