@@ -247,11 +247,9 @@ class PaperNumbers:
             return f"paper: Table 1, on {self._other}, for which {self._same.task} stands in"
         if not (self._same.printed or self._same.drawn):
             return "the paper has no numbers of this setting"
+        if not self._same.drawn:
+            return "paper: accuracy of Table 1, after rounds that it does not state; no curves"
         at = f"at {self._rounds:,} rounds"
         if self._rounds == TABLE1_ROUNDS and self._same.printed:
-            accuracy = f"accuracy of Table 1, {at}"
-        else:
-            accuracy = f"accuracy read off Figure {self._same.figure} {at}"
-        if not self._same.drawn:
-            accuracy = f"{accuracy}; no curves"
-        return f"paper: {accuracy}"
+            return f"paper: accuracy of Table 1, {at}"
+        return f"paper: accuracy read off Figure {self._same.figure} {at}"
