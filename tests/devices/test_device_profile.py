@@ -100,7 +100,9 @@ def test_raspberry_pi_4_meets_ncnns_latencies(configure):
     for model, milliseconds in published.items():
         found = 1e3 * board.processors["cpu"].seconds(setups[model].one)
         assert found == pytest.approx(milliseconds, rel=0.4), model
-    assert board.idle_watts + board.processors["cpu"].watts == pytest.approx(6.41)
+    assert board.idle_watts + board.processors["cpu"].watts == pytest.approx(
+        7.2
+    )  # HPL, at the wall
     assert board.handover is None
 
 
