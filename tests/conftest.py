@@ -44,3 +44,11 @@ def configure(tmp_path: Path):
             )
 
     return composed
+
+
+@pytest.fixture(scope="session")
+def setups():
+    """The paper's networks at 224 x 224 with their work, counted once for all tests."""
+    from titan_repro.boards.paper_model import paper_setups
+
+    return paper_setups()
