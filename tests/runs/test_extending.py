@@ -11,7 +11,7 @@ import pytest
 from titan_repro.cli.run_summary import run_summary
 from titan_repro.errors import RunFolderError
 from titan_repro.records.folder import RunFolder
-from titan_repro.runs import run as run_module
+from titan_repro.runs import state
 from titan_repro.runs.run import InterruptedRun, run
 
 SHORT = ("evaluate_every=7", "evaluation_samples=50", "checkpoint_seconds=0")
@@ -103,7 +103,7 @@ def at_once(configure, tmp_path):
 @pytest.fixture
 def early_milestones(monkeypatch):
     """Measure the whole test set after 10 and 30 rounds rather than after thousands."""
-    monkeypatch.setattr(run_module, "MILESTONES", (10, 30))
+    monkeypatch.setattr(state, "MILESTONES", (10, 30))
 
 
 @pytest.mark.usefixtures("early_milestones")

@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("runs", type=Path, metavar="RUNS", help="folder that titan-run wrote to")
     _figure_option(figure, "the picture, .png .pdf or .svg (results/NAME.png)")
     figure.set_defaults(call=_figure)
+    chosen = commands.add_parser(
+        "selection", help="what selectors chose: classes, noise, samples never, overlap"
+    )
+    _runs_and_rounds(chosen)
+    _prints_tables(chosen)
+    _figure_option(chosen, "also draw it (.png .pdf .svg)")
+    chosen.set_defaults(call=_selection)
     again = commands.add_parser(
         "replay", help="time, energy and memory of finished runs on another device"
     )
@@ -69,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the device, and any of its constants, as titan-run takes them",
     )
     again.set_defaults(call=_replay)
+    claims = commands.add_parser("claims", help="a verdict on each of the paper's claims")
+    claims.add_argument(
+        "runs", type=Path, metavar="RUNS", help="folder of run folders, or an export"
+    )
+    claims.add_argument("--verdict", metavar="VERDICT", help="only those of it, such as 'holds'")
+    _prints_tables(claims)
+    claims.set_defaults(call=_claims)
     add_commands(commands)
     fit = commands.add_parser(
         "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
@@ -171,6 +185,42 @@ def _figure(options: argparse.Namespace) -> None:
         draw_to(figure, data, path)
         tables += f"\n\nFigure: {path}"
     print(tables)
+
+
+def _selection(options: argparse.Namespace) -> None:
+    from titan_repro.analysis.selection_stats import selection_stats
+    from titan_repro.figures.figure import draw_to, find
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
+
+    if options.figure is not None:
+        check_format(options.figure)
+    figure = find("selection")
+    stats = selection_stats(_load(options))
+    print(render(figure.tables(stats), options.format))
+    if options.figure is not None:
+        draw_to(figure, stats, options.figure)
+        print(f"\nFigure: {options.figure}", file=_aside(options.format))
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from titan_repro.claims.comparisons import Verdict
+    from titan_repro.claims.evidence import ClaimEvidence
+    from titan_repro.claims.verdicts import judgements
+    from titan_repro.figures.claims import verdict_table
+    from titan_repro.figures.table import render
+
+    allowed = [str(verdict) for verdict in Verdict]
+    if options.verdict not in (None, *allowed):
+        raise ConfigurationError(
+            f"--verdict: found {options.verdict}; allowed: {', '.join(allowed)}"
+        )
+    evidence = ClaimEvidence(options.runs)
+    for line in evidence.damaged:
+        print(f"titan-report: left out, damaged: {line}", file=sys.stderr)
+    only = None if options.verdict is None else Verdict(options.verdict)
+    whole = options.format != "markdown"
+    print(render([verdict_table(judgements(evidence), only, whole=whole)], options.format))
 
 
 def _aside(table_format: str) -> TextIO:
