@@ -26,7 +26,7 @@ status=0; for experiment in $(1); do \
 done
 endef
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig7 fig8 fig9 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig5 fig6 fig7 fig8 fig9 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
 	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
 	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
+	@echo "make fig5     errors of batches at training states, 4 models; about 20 minutes"
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
 	@echo "make fig7     training curves of the image models; ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
@@ -94,12 +95,16 @@ campaign: setup
 	exit $$status
 
 # A figure is drawn from the runs of its experiments, which its module names.
-FIGURES := fig6 fig7 fig8 fig9
+FIGURES := fig5 fig6 fig7 fig8 fig9
 $(FIGURES): fig%: setup runs-fig%
 	$(BIN)/titan-report figure $@ $(RUNS)
 
-# What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
-.PHONY: runs-fig6 runs-fig7 runs-fig8 runs-fig9
+# What has been measured is not measured again; delete $(RUNS)/*/*/fig5 or fig6 for that.
+.PHONY: runs-fig5 runs-fig6 runs-fig7 runs-fig8 runs-fig9
+runs-fig5: setup
+	$(BIN)/titan-run $(LAUNCHER) experiment=fig5 paths.runs=$(RUNS)
+	$(BIN)/titan-run $(LAUNCHER) experiment=fig5 task=dsads model=mlp paths.runs=$(RUNS)
+
 runs-fig6: setup
 	$(BIN)/titan-run experiment=fig6 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=speech_spectrograms model=resnet34 paths.runs=$(RUNS)

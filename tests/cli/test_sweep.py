@@ -262,6 +262,7 @@ def test_a_killed_sweep_leaves_no_worker_behind(tmp_path):
     assert [summary["status"] for summary in summaries(tmp_path)] == ["interrupted"] * 2
 
 
+@pytest.mark.slow  # joblib starts all workers anew, which import PyTorch, for 1,800 rounds
 @needs_joblib
 def test_a_worker_that_is_killed_costs_no_other_run(tmp_path):
     killed = []

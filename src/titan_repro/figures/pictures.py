@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.style import pyplot
@@ -35,14 +35,15 @@ def rows_of_two(titles: Sequence[str], size: tuple[float, float]) -> tuple[Any, 
     return figure, [axes for row in rows for axes in row.subplots(1, 2)]
 
 
-def logarithmic(axes: Any) -> None:
-    """Make the y axis logarithmic, with numbers as people write them at 1, 2 and 5."""
+def logarithmic(axes: Any, which: Literal["x", "y"] = "y") -> None:
+    """Make an axis logarithmic, with numbers as people write them at 1, 2 and 5."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save_picture(figure: Any, path: Path) -> None:

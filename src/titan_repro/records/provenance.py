@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine, data and command, but nobody's name."""
+"""Where a result comes from: code, versions, machine, data and command, without names."""
 
 import os
 import platform
@@ -43,6 +43,14 @@ def provenance(command: Sequence[str], data: Mapping[str, Any]) -> dict[str, Any
         "versions": _versions(),
         "machine": _machine(),
     }
+
+
+def without_commands(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return contents of provenance.json without the command lines, which name folders."""
+    kept = {key: value for key, value in told.items() if key != "command"}
+    if "resumed" in kept:
+        kept["resumed"] = [without_commands(start) for start in kept["resumed"]]
+    return kept
 
 
 def _without_home(command: Sequence[str]) -> list[str]:
