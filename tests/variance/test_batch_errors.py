@@ -22,9 +22,9 @@ from titan_repro.theory.statement import made_up_gradients
 from titan_repro.variance.draws import DrawnBatch, coefficients
 from titan_repro.variance.errors import (
     ErrorParts,
+    combined,
     error_of,
     greedy_batch,
-    pooled,
     weighted_greedy_batch,
 )
 from titan_repro.variance.gram import rows_of
@@ -63,7 +63,7 @@ def test_a_batch_that_is_always_the_same_is_all_bias():
 
 def test_rounds_count_alike():
     one, two = ErrorParts(1.0, 0.5, 0.5, 0.3), ErrorParts(3.0, 2.5, 0.5, 0.4)
-    found = pooled([one, two])
+    found = combined([one, two])
     assert (found.mean_squared, found.variance, found.squared_bias) == (2.0, 1.5, 0.5)
     assert found.standard_error == pytest.approx(0.25)
 
