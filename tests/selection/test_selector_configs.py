@@ -39,10 +39,11 @@ NEEDS = {
     "gradmatch": Needs.EMBEDDINGS,
     "kcenter": Needs.EMBEDDINGS,
     "rs2": Needs.NOTHING,
+    "ours": Needs.EMBEDDINGS,
 }
 OF_THE_FIELD = (
     *("grad_topk", "el2n", "rho_loss", "uds", "divbs", "craig", "gradmatch", "kcenter", "rs2"),
-    *("titan_random", "titan_equal"),
+    *("titan_random", "titan_equal", "ours"),
 )
 """Selectors that are not among the paper's."""
 
@@ -60,7 +61,7 @@ def test_every_file_is_tested() -> None:
 @pytest.mark.parametrize("name", NEEDS)
 def test_selector_composes_and_builds_its_policy(name: str) -> None:
     config = configuration(f"selector={name}")
-    titan = name.startswith("titan")
+    titan = name.startswith("titan") or name == "ours"  # filtered, and beside training
     assert config.selector.name == name
     assert config.delay == (1 if titan else 0)
     assert (config.selector.filter is not None) == titan
