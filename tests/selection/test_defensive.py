@@ -36,7 +36,7 @@ def norms_of(candidates: Scores, kind: str) -> list[float]:
 
 
 def inclusion_numbers(
-    norms: list[float], share: float, size: int, power: float = 1.0
+    norms: list[float], share: float, size: int, power: float = 2.0
 ) -> list[float]:
     """pi of the module's formula, candidate by candidate; what norms cannot fill is uniform."""
     scores = [norm**power for norm in norms]
@@ -98,7 +98,7 @@ def test_nobody_is_expected_less_than_the_uniform_part_and_nobody_comes_twice(
 @given(seeds, shares)
 def test_class_counts_are_within_one_of_what_is_expected(seed: int, share: float) -> None:
     candidates = random_candidates(seed, size=30)
-    numbers = inclusion_numbers(norms_of(candidates, "last_layer"), share, 10)
+    numbers = inclusion_numbers(norms_of(candidates, "logits"), share, 10)
     selection = DefensiveImportanceSampling(share=share).select(candidates, 10, generator(seed))
     picked = torch.bincount(candidates.labels[selection.indices], minlength=5)
     expected = torch.zeros(5, dtype=torch.float64)
@@ -109,7 +109,7 @@ def test_class_counts_are_within_one_of_what_is_expected(seed: int, share: float
 def test_shares_drawn_are_those_expected() -> None:
     """24 comparisons: a right policy would fail with other seeds in 1.5 of 1,000."""
     candidates, size, draws = random_candidates(3), 6, 4000
-    numbers = torch.tensor(inclusion_numbers(norms_of(candidates, "last_layer"), 0.5, size))
+    numbers = torch.tensor(inclusion_numbers(norms_of(candidates, "logits"), 0.5, size))
     assert numbers.max() > 2 * numbers.min()  # else this would be no test of the norms
     policy, source, counts = DefensiveImportanceSampling(share=0.5), generator(0), torch.zeros(24)
     for _ in range(draws):
@@ -124,7 +124,9 @@ def test_a_share_of_0_is_stratified_and_of_1_is_importance_sampling_without_weig
     assert every == pytest.approx([1 / 3] * 30, abs=1e-6)
     plain = ImportanceSampling(weighting="none", sampling="without_replacement")
     for seed in range(20):
-        mine = DefensiveImportanceSampling(share=1).select(candidates, 10, generator(seed))
+        mine = DefensiveImportanceSampling("last_layer", 1, 1).select(
+            candidates, 10, generator(seed)
+        )
         theirs = plain.select(candidates, 10, generator(seed))
         assert torch.equal(mine.indices, theirs.indices)
         assert torch.equal(mine.probabilities, theirs.probabilities)
@@ -150,7 +152,7 @@ def test_a_power_is_above_0(power: float) -> None:
         DefensiveImportanceSampling(power=power)
 
 
-def test_it_needs_embeddings_and_remembers_nothing() -> None:
-    assert DefensiveImportanceSampling().needs is Needs.EMBEDDINGS
-    assert DefensiveImportanceSampling("logits").needs is Needs.LOGITS
+def test_it_needs_what_its_gradient_does_and_remembers_nothing() -> None:
+    assert DefensiveImportanceSampling().needs is Needs.LOGITS
+    assert DefensiveImportanceSampling("last_layer").needs is Needs.EMBEDDINGS
     assert DefensiveImportanceSampling().state_dict() == {}

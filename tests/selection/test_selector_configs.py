@@ -39,7 +39,7 @@ NEEDS = {
     "gradmatch": Needs.EMBEDDINGS,
     "kcenter": Needs.EMBEDDINGS,
     "rs2": Needs.NOTHING,
-    "ours": Needs.EMBEDDINGS,
+    "ours": Needs.LOGITS,
 }
 OF_THE_FIELD = (
     *("grad_topk", "el2n", "rho_loss", "uds", "divbs", "craig", "gradmatch", "kcenter", "rs2"),
@@ -98,6 +98,17 @@ def test_titans_controls_are_titan_but_for_what_they_control() -> None:
         "quota": "per_class_equal",
     }
     assert isinstance(construct_bound(equal, "selector.policy"), UniformSampling)
+
+
+def test_ours_has_a_filter_that_looks_at_no_feature_and_settings_that_follow_no_key() -> None:
+    config = configuration("selector=ours", "gradient=full", "weighting=unbiased")
+    assert bound(config, "selector.filter")["score"] == "random"
+    assert bound(config, "selector.policy") == {
+        "_target_": "titan_repro.selection.defensive.DefensiveImportanceSampling",
+        "gradient": "logits",
+        "share": 0.5,
+        "power": 2.0,
+    }
 
 
 def test_el2n_is_the_gradient_of_logits_whatever_the_key_says() -> None:

@@ -1,17 +1,16 @@
-"""Defensive importance sampling: a part of the batch by gradient norm, the rest at random.
+"""Defensive importance sampling: a part of the batch by what is still wrong, the rest at random.
 
 A selector of this project's own, not of the paper; docs/selector.md has its reasons and its trials.
-Of M candidates, sample i is expected in the batch of B
+Of M candidates, number i is expected in the batch of B
 
     pi_i = min(1, c (share s_i / sum of all s + (1 - share) / M)),    s_i = |g_i|^power,
 
-times, with the c for which sum pi_i = B,
-
-and trained with weight 1. So the batch is not an unbiased sample: it leans towards what the network
-still gets wrong, classes and samples alike, and how far is bounded. As c >= B, nobody is expected
-less than (1 - share) times as often as in a random batch, no class either; nobody comes twice.
-Mixing the uniform distribution into a proposal is Hesterberg's defensive mixture (Technometrics
-1995), who bounds the weights of an estimate by it.
+times, with the c for which the sum of pi is B, and trained with weight 1. By default s = |p - y|^2,
+the candidate's Brier score, which costs a forward pass and is at most 2. The batch is meant to be
+biased: it leans towards what the network still gets wrong, classes and samples alike. How far is
+bounded: as c >= B, nobody is expected less than (1 - share) times as often as in a random batch,
+and no class is; nobody comes twice. Mixing the uniform distribution into a proposal is Hesterberg's
+defensive mixture (Technometrics 1995), who bounds the weights of an estimate by it.
 """
 
 from collections.abc import Mapping
@@ -28,19 +27,19 @@ from titan_repro.selection.sampling import distinct_inclusion_numbers, draw, usa
 
 
 class DefensiveImportanceSampling:
-    """Draws B different candidates, by a mixture of gradient norm and uniform distribution.
+    """Draws B different candidates, by a mixture of gradient norms and the uniform distribution.
 
-    gradient: last_layer | logits | full, whose norm is meant.
+    gradient: last_layer | logits (default) | full, whose norm |g| is meant.
     share: of the batch that norms distribute, 0 to 1; 0 is a class-stratified random batch.
-    power: of the norm, above 0; the larger, the more the largest norms have.
+    power: of the norm, above 0; the larger, the more goes to the largest norms.
 
-    The draw is systematic along the classes (`sampling.draw`): the batch's number of a class is
-    within one of the sum of the class's pi, so that numbers are no less steady than those of a
-    stratified batch. Candidates without a finite norm are taken for want of others only.
+    The draw is systematic along the classes (`sampling.draw`): how many of a class are in the batch
+    is within one of the sum of their pi. Candidates without a finite norm are taken for want of
+    others only.
     """
 
     def __init__(
-        self, gradient: Gradient = "last_layer", share: float = 0.5, power: float = 1.0
+        self, gradient: Gradient = "logits", share: float = 0.5, power: float = 2.0
     ) -> None:
         self.needs = needs_of(gradient)
         if not 0 <= share <= 1:
