@@ -17,6 +17,7 @@ GROUPS = (
     "device",
     "executor",
     "idle",
+    "federation",
     "experiment",
 )
 WIDTH = 100

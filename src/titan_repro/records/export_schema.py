@@ -76,6 +76,7 @@ SUMMARY: Sequence[Column] = (
     Column("modelled_joules", _REAL, "of all rounds on that board, J"),
     Column("modelled_joules_per_round", _REAL, "mean on that board, J"),
     Column("modelled_memory_mb", _REAL, "of tensors on that board, MB"),
+    _json("federation", "devices, bytes a round sends, accuracy over devices at milestones"),
     Column("processors", pa.list_(_TEXT), "kinds of processor that the run went on, in order"),
     Column("finished_at", _TEXT, "when the run ended, UTC"),
     _json("files", "SHA-256 of the files of the run folder"),
@@ -106,8 +107,8 @@ COLUMNS: dict[str, Sequence[Column]] = {
         _RUN_ID,
         Column("first_round", _COUNT, f"first of the block's rounds; a block has {BLOCK} or fewer"),
         Column("rounds", pa.int16(), "rounds in the block"),
-        Column("chosen", pa.list_(pa.int16()), "trained samples by label, as the stream showed it"),
-        Column("noisy", pa.int16(), "trained samples that the stream had disturbed"),
+        Column("chosen", pa.list_(_COUNT), "trained samples by label, as the stream showed it"),
+        Column("noisy", _COUNT, "trained samples that the stream had disturbed"),
         Column("loss", pa.float32(), "mean over the rounds of the weighted batch loss"),
         Column("nonfinite", _COUNT, "candidates that the policy could not rank"),
         *(

@@ -19,8 +19,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
+from titan_repro.federated.executor import FederatedExecutor
+from titan_repro.pipeline.pool import ProcessPool
 from titan_repro.pipeline.round import Executor
-from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.identity import run_id
@@ -104,7 +105,7 @@ def run(
     return outcome
 
 
-def process_ids(workers: WorkerPool | None) -> dict[str, int]:
+def process_ids(workers: ProcessPool | None) -> dict[str, int]:
     """Return the ids of the processes of a run, by name."""
     if workers is None:
         return {"the process": os.getpid()}
@@ -123,6 +124,7 @@ class Progress:
     random_rounds: int = 0
     usage: dict[str, Any] | None = None
     milestones: list[dict[str, Any]] = field(default_factory=list)
+    spreads: list[dict[str, Any]] = field(default_factory=list)
 
 
 class _RunState:
@@ -203,6 +205,8 @@ class _RunState:
             done, **vars(measured), train_seconds=progress.train_seconds, weights_sha256=weights
         )
         progress.milestones.append(asdict(milestone))
+        if isinstance(self.executor, FederatedExecutor):
+            progress.spreads.append({"rounds": done, **self.executor.spread(self.task)})
         return True
 
     def _evaluate_part(self) -> None:
@@ -274,9 +278,16 @@ class _RunState:
             peak_memory_mb=self._peak_memory_mb(),
             **self._usage().record(),
             **self.job.modelled(self.folder.rounds),
+            federation=self._federation(),
             processors=processors(self.folder.provenance()),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         ).record()
+
+    def _federation(self) -> dict[str, Any] | None:
+        """Return what the summary says of a federation, None without one."""
+        if not isinstance(self.executor, FederatedExecutor):
+            return None
+        return {**self.executor.facts(), "devices_at_milestones": self.progress.spreads}
 
     def _usage(self) -> Usage:
         """Return what this process and the ones that ran before it have used up."""
