@@ -1,8 +1,12 @@
 """Whole runs: what a federation of one is, and that processes, kills and length leave no trace."""
 
+import os
 import signal
+import time
+from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from federations import REMEMBERING, SMALL, result
@@ -37,6 +41,9 @@ def rows_of(configure, tmp_path):
     return made
 
 
+processes = get_context("forkserver")
+processes.set_forkserver_preload(["titan_repro.runs.run", "sklearn.datasets", "torch._dynamo"])
+
 ALONE = (
     "federation=fedavg",
     "federation.devices=1",
@@ -53,8 +60,7 @@ ALONE = (
         (*REMEMBERING, "delay=0"),
         ("selector=cis", "stream=feature_noise", "model.norm=batch"),
         ("selector=titan", "delay=0", "federation.batchnorm=local", "model.norm=batch"),
-        ("selector=titan", "delay=0", "federation.by=dirichlet"),
-        ("selector=titan", "delay=0", "federation.proximal=0.1"),  # no step has left the start
+        ("selector=titan", "delay=0", "federation.proximal=0.1"),  # is 0 at the start
     ],
     ids=" ".join,
 )
@@ -65,20 +71,6 @@ def test_one_device_that_trains_one_batch_is_the_run_without_a_federation(make, 
     for each in (alone, without):
         del each["run_id"], each["federation"]
     assert alone == without
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [(*REMEMBERING,), ("selector=rs", "federation.batchnorm=local", "model.norm=batch")],
-    ids=["titan", "local statistics"],
-)
-def test_the_number_of_processes_leaves_no_trace(make, overrides):
-    runs = [
-        make(*SMALL, *overrides, "rounds=8", f"federation.workers={n}", name=f"workers {n}")
-        for n in (1, 2, 3)
-    ]
-    assert runs[1] == runs[0]
-    assert runs[2] == runs[0]
 
 
 def test_a_round_records_the_batches_of_all_participants(configure, rows_of, tmp_path):
@@ -140,7 +132,6 @@ def test_extended_and_interrupted_it_is_what_it_would_have_been_at_once(configur
         run(longer, callbacks=[After(7, crash)])
     with pytest.raises(InterruptedRun):
         run(longer, callbacks=[After(9, lambda: signal.raise_signal(signal.SIGINT))])
-    longer.federation.workers = 2  # any number of processes goes on from any other's checkpoint
     found = result(run(longer))
     ends = found["federation"].pop("devices_at_milestones")
     assert [end["rounds"] for end in ends] == [5, 12]
@@ -159,15 +150,48 @@ def test_state_is_kept_of_devices_that_took_part_alone(configure):
     assert checkpoint.load(random.folder / "checkpoint.pt").state["executor"]["devices"] == {}
 
 
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_and_die(config):
+    """What a child process does."""
+    run(config, callbacks=[After(6, kill)])
+
+
+def helpers(parent):
+    """Return the processes that train devices for `parent`: their numbers by their ids."""
+    found = {}
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if "titan_repro.federated.worker" in line:
+            number, of = line[line.index("titan_repro.federated.worker") + 1 :][:2]
+            if int(of) == parent:
+                found[process.pid] = number
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_killed_with_all_its_processes_a_run_goes_on(configure, make, workers):
+    config = configure(*SMALL, *REMEMBERING, "rounds=9", f"federation.workers={workers}")
+    child = processes.Process(target=run_and_die, args=(config,))
+    child.start()
+    child.join(timeout=120)
+    assert child.exitcode == -signal.SIGKILL
+    deadline = time.monotonic() + 5
+    while helpers(child.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    config.federation.workers = 1
+    assert result(run(config)) == make(*SMALL, *REMEMBERING, "rounds=9", name="undisturbed")
+
+
 def test_a_killed_process_is_named_and_the_run_goes_on(configure, make):
-    import psutil
-
     def kill_one():
-        children = psutil.Process().children()
-        [victim] = [child for child in children if "1" in child.cmdline()[4:5]]
-        victim.kill()
+        [victim] = [pid for pid, number in helpers(os.getpid()).items() if number == "1"]
+        os.kill(victim, signal.SIGKILL)
 
-    config = configure(*SMALL, *REMEMBERING, "rounds=12", "federation.workers=2")
+    config = configure(*SMALL, *REMEMBERING, "rounds=9", "federation.workers=2")
     with pytest.raises(PipelineError) as caught:
         run(config, callbacks=[After(6, kill_one)])
     assert str(caught.value) == (
@@ -175,11 +199,9 @@ def test_a_killed_process_is_named_and_the_run_goes_on(configure, make):
         "same command goes on from the last checkpoint"
     )
     assert caught.value.exit_status == 3
-    assert result(run(config)) == make(*SMALL, *REMEMBERING, "rounds=12", name="undisturbed")
-    assert not [c for c in psutil.Process().children() if MODULE in c.cmdline()]
-
-
-MODULE = "titan_repro.federated.worker"
+    assert helpers(os.getpid()) == {}
+    config.federation.workers = 1
+    assert result(run(config)) == make(*SMALL, *REMEMBERING, "rounds=9", name="undisturbed")
 
 
 # --- what is refused

@@ -107,6 +107,8 @@ class CostsClock:
             ("batch_size", run.get("config.batch_size")),
         ):
             self._check(key, found)
+        if (devices := run.get("config.federation.local_iterations")) and devices == devices:
+            raise NoTimeError("costs.json has no times of a federation's rounds")
         policy = run["choices"].get("policy") or {}
         if policy.get("gradient") == "full":
             raise NoTimeError("costs.json has no times of gradient=full")
