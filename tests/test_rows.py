@@ -1,9 +1,9 @@
-"""Rows of samples in the order in which memory holds them."""
+"""Rows of samples and features in the order in which memory holds them."""
 
 import pytest
 import torch
 
-from titan_repro.models.inference.rows import flat_rows, take_rows
+from titan_repro.models.inference.scoring import flat_rows, take_rows
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (3, 4, 2), (2, 3, 4, 2)])

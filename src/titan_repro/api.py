@@ -22,8 +22,7 @@ from titan_repro.conf_path import conf_dir
 from titan_repro.errors import ConfigurationError
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.hooked import HookedNetwork
-from titan_repro.models.inference.rows import take_rows
-from titan_repro.models.inference.scoring import SCORING_NORMS
+from titan_repro.models.inference.scoring import SCORING_NORMS, take_rows
 from titan_repro.seeds import generator
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.selector import Selector

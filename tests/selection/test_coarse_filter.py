@@ -37,15 +37,15 @@ def stream(
     coarse: CoarseFilter, features: Tensor | None, labels: Tensor, g: torch.Generator
 ) -> Admission:
     """Offer a round sample by sample, checking at each offer what the buffer holds."""
-    rows = [None] * len(labels) if features is None else list(features)
-    current = coarse.start_round(g)
-    held: set[int] = set()
-    for position, (row, label) in enumerate(zip(rows, labels.tolist(), strict=True)):
-        dropped = current.offer(row, label)
-        held = (held | {position}) - {dropped}
-        assert len(held) == len(current.queue) == min(position + 1, coarse.budget)
-        assert sorted(held) == current.queue.positions()
-    return current.finish()
+    queue, held, nonfinite = coarse.start_round(), set[int](), 0
+    for position, label in enumerate(labels.tolist()):
+        row = None if features is None else features[position, None]
+        [score] = coarse.scores(row, labels[position, None], g)
+        nonfinite += score is None
+        held = (held | {position}) - {queue.offer(label, score)}
+        assert len(held) == len(queue) == min(position + 1, coarse.budget)
+        assert sorted(held) == queue.positions()
+    return Admission(torch.tensor(queue.positions()), nonfinite)
 
 
 def same(one: Admission, other: Admission) -> bool:
@@ -363,11 +363,10 @@ def test_a_wrong_value_is_refused_by_name(key: str, wrong: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_fewer_samples_than_candidates_are_refused_by_both_forms() -> None:
+def test_fewer_samples_than_candidates_are_refused() -> None:
     coarse = CoarseFilter(9, "rep", "global", 1.0, num_classes=5)
-    for admit in (CoarseFilter.admit, stream):
-        with pytest.raises(ValueError, match="9 candidates cannot be kept of 8 samples"):
-            admit(coarse, *random_round(8), generator(0, "g"))
+    with pytest.raises(ValueError, match="9 candidates cannot be kept of 8 samples"):
+        coarse.admit(*random_round(8), generator(0, "g"))
 
 
 def test_missing_features_are_refused_unless_scores_are_random() -> None:
@@ -396,7 +395,7 @@ def test_the_keep_rule_on_many_ties_and_never_more_than_the_budget(
     arrivals = data.draw(st.lists(st.tuples(label, score), min_size=max(budget, 1), max_size=30))
     held: set[int] = set()
     for position, (y, s) in enumerate(arrivals):
-        held = (held | {position}) - {queue.offer(position, y, s)}
+        held = (held | {position}) - {queue.offer(y, s)}
         assert sorted(held) == queue.positions()
         assert len(held) == len(queue) == min(position + 1, budget)
 

@@ -79,14 +79,14 @@ class _Bench:
         bulk = self._time(
             lambda: selector.admit(self.network, self.stream, self.arrivals, self.draws)
         )
-        singles = [self.arrivals.take(torch.tensor([i])) for i in range(samples)]
-        offers = cycle(zip(singles, self.arrivals.labels.tolist(), strict=True))
-        queue = coarse.start_round(self.draws)
+        offers = cycle([self.arrivals.take(torch.tensor([i])) for i in range(samples)])
+        queue = coarse.start_round()
 
         def offer() -> None:
-            sample, label = next(offers)
+            sample = next(offers)
             features = selector.features(self.still, self.stream.inputs(sample))
-            queue.offer(None if features is None else features[0], label)
+            [score] = coarse.scores(features, sample.labels, self.draws)
+            queue.offer(int(sample.labels), score)
 
         return _latency(self._time(offer), _each(bulk, samples))
 

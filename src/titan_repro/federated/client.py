@@ -26,8 +26,7 @@ from titan_repro.federated.shares import DeviceStreams, device_seed
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.inline import InlineExecutor
 from titan_repro.pipeline.messages import on_host
-from titan_repro.pipeline.round import STAGES
-from titan_repro.pipeline.stopwatch import Stopwatch
+from titan_repro.pipeline.round import STAGES, Stopwatch
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.selection.selector import Selector
 from titan_repro.training import Schedule, Trainer

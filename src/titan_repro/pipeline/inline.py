@@ -17,6 +17,7 @@ from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.budget import FIXED, CandidateBudget
 from titan_repro.pipeline.round import (
     STAGES,
+    Stopwatch,
     first_batch,
     load_training_state,
     random_batch,
@@ -24,7 +25,6 @@ from titan_repro.pipeline.round import (
     to_host,
     training_state,
 )
-from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Batch

@@ -22,6 +22,7 @@ from titan_repro.pipeline.budget import FIXED, CandidateBudget
 from titan_repro.pipeline.messages import on_host
 from titan_repro.pipeline.round import (
     STAGES,
+    Stopwatch,
     first_batch,
     load_training_state,
     random_batch,
@@ -32,7 +33,6 @@ from titan_repro.pipeline.round import (
 from titan_repro.pipeline.shared_memory import HOST, SharedBuffer, area_of, shared_copies
 from titan_repro.pipeline.shared_weights import SharedNetwork
 from titan_repro.pipeline.stages import WorkerSetup
-from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.selection.base import Batch

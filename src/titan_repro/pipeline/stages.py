@@ -23,9 +23,9 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.anytime import score_while
 from titan_repro.pipeline.messages import Channel
+from titan_repro.pipeline.round import Stopwatch
 from titan_repro.pipeline.shared_memory import HOST, Layout, SharedBuffer
 from titan_repro.pipeline.shared_weights import NetworkCopy
-from titan_repro.pipeline.stopwatch import Stopwatch
 from titan_repro.seeds import generator
 from titan_repro.selection.base import Candidates, Scores
 from titan_repro.selection.selector import Selector

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from titan_repro.choices import Quota, Score
 from titan_repro.errors import ConfigurationError
-from titan_repro.models.inference.rows import flat_rows
+from titan_repro.models.inference.scoring import flat_rows
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.class_sums import ClassSums, Moments
 from titan_repro.selection.priority_order import priority_order
@@ -100,9 +100,11 @@ class CoarseFilter:
     A sample whose feature is NaN or infinite changes no sum, is kept only for want of others,
     and is counted in `Admission.nonfinite`.
 
-    `admit` takes a round at once; `start_round` takes it sample by sample in bounded memory, so
-    not with an adaptive budget. Both give the same candidates. Raises ConfigurationError for a
-    value that is not allowed.
+    `admit` takes a round at once. Samples can as well be taken one by one, as they arrive: offer
+    the `scores` of each to the queue that `start_round` returns, which says whose slot is free
+    again. The candidates are the same. Not with an adaptive budget, which needs all to rank them.
+
+    Raises ConfigurationError for a value that is not allowed.
     """
 
     def __init__(
@@ -151,12 +153,14 @@ class CoarseFilter:
             return self._all_in_order(features, labels, generator)
         if len(labels) < self.budget:
             raise ValueError(f"{self.budget} candidates cannot be kept of {len(labels)} samples")
-        arriving = self.start_round(generator)
-        arriving.offer_all(features, labels)
-        return arriving.finish()
+        queue = self.start_round()
+        scores = self.scores(features, labels, generator)
+        for label, score in zip(labels.tolist(), scores, strict=True):
+            queue.offer(label, score)
+        return Admission(torch.tensor(queue.positions()), scores.count(None))
 
-    def start_round(self, generator: torch.Generator) -> "StreamingRound":
-        """Begin a round whose samples are offered one by one; see `admit` for the generator.
+    def start_round(self) -> CandidateQueue:
+        """Begin a round: let the sums forget, fix the class quotas, return the empty buffer.
 
         Raises ValueError for an adaptive budget, which leaves nothing to drop before the round's
         last sample.
@@ -166,7 +170,8 @@ class CoarseFilter:
                 "a round of an adaptive budget has no bounded buffer; allowed: admit, all at once"
             )
         self.class_sums.start_round()
-        return StreamingRound(self, self.budget, generator)
+        quotas = class_quotas(self.quota, self.class_sums.counts, self.budget)
+        return CandidateQueue(self.budget, quotas, self.both_ends)
 
     def scores(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
@@ -212,51 +217,6 @@ class CoarseFilter:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state_dict` returned."""
         self.class_sums.load_state_dict(state)
-
-
-class StreamingRound:
-    """One round of a `CoarseFilter`, sample by sample, as they arrive.
-
-    Holds the positions and scores of at most `budget` samples. The caller keeps the samples
-    themselves in as many slots: `offer` says whose slot is free again.
-    """
-
-    def __init__(
-        self, coarse_filter: CoarseFilter, budget: int, generator: torch.Generator
-    ) -> None:
-        quotas = class_quotas(coarse_filter.quota, coarse_filter.class_sums.counts, budget)
-        self.queue = CandidateQueue(budget, quotas, coarse_filter.both_ends)
-        self._filter = coarse_filter
-        self._budget = budget
-        self._generator = generator
-        self._offered = 0
-        self._nonfinite = 0
-
-    def offer(self, feature: Tensor | None, label: int) -> int | None:
-        """Consider the next sample; return the position of the one that lost its slot, if any.
-
-        feature: (*feature_shape), None is enough for `random`. Positions count the offers from 0;
-        the sample offered now may itself be the one without a slot.
-        """
-        row = None if feature is None else feature[None]
-        return self.offer_all(row, torch.tensor([label]))[0]
-
-    def offer_all(self, features: Tensor | None, labels: Tensor) -> list[int | None]:
-        """Consider the next samples, (v, *feature_shape) and (v,); return whose slot each freed."""
-        scores = self._filter.scores(features, labels, self._generator)
-        self._nonfinite += scores.count(None)
-        begin, self._offered = self._offered, self._offered + len(scores)
-        arrivals = zip(labels.tolist(), scores, strict=True)
-        return [self.queue.offer(i, y, score) for i, (y, score) in enumerate(arrivals, begin)]
-
-    def finish(self) -> Admission:
-        """Return what `CoarseFilter.admit` returns for the same samples."""
-        positions = self.queue.positions()
-        if len(positions) < self._budget:
-            raise ValueError(
-                f"{self._budget} candidates cannot be kept of {len(positions)} samples"
-            )
-        return Admission(torch.tensor(positions), self._nonfinite)
 
 
 def _above_rounding(distance: np.ndarray, of: Moments) -> np.ndarray:

@@ -98,7 +98,11 @@ class BoundedQueue:
 
 
 class CandidateQueue:
-    """The candidate buffer of one round, filled sample by sample; never more than `budget`."""
+    """The candidate buffer of one round, filled sample by sample; never more than `budget`.
+
+    It holds positions in the order of arrival, and scores. The caller keeps the samples themselves
+    in as many slots: `offer` says whose slot is free again.
+    """
 
     def __init__(self, budget: int, quotas: Sequence[int], both_ends: bool) -> None:
         self._budget = budget
@@ -107,16 +111,18 @@ class CandidateQueue:
         self._best_of_rest = _queues(budget, both_ends)
         self._in_classes = 0
         self._without_score: list[int] = []
+        self._offered = 0
 
     def __len__(self) -> int:
         return self._in_classes + sum(map(len, self._best_of_rest)) + len(self._without_score)
 
-    def offer(self, position: int, label: int, score: float | None) -> int | None:
-        """Consider the sample that arrived at `position`; None for a score that is not finite.
+    def offer(self, label: int, score: float | None) -> int | None:
+        """Consider the next sample that has arrived; its score is None if that is not finite.
 
-        Positions must increase. Returns the position of the sample that this leaves without a
-        slot, possibly the offered one, and None while there is a slot for everyone.
+        Returns the position of the sample that this leaves without a slot, possibly the offered
+        one, or None while there is a slot for all.
         """
+        position, self._offered = self._offered, self._offered + 1
         dropped = None
         if score is None:
             self._without_score.append(position)

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.inference.rows import take_rows
-from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode
+from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode, take_rows
 from titan_repro.selection.base import Batch, Candidates, Needs, Policy, Scores, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments

@@ -1,4 +1,8 @@
-"""The network as selection sees it: features and outputs of samples, never a gradient."""
+"""The network as selection sees it: features and outputs of samples, never a gradient.
+
+`flat_rows` and `take_rows` handle them in the order in which memory holds them, so that none is
+copied twice.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -93,3 +97,24 @@ def scoring_mode(model: nn.Module, norm: str) -> Iterator[None]:
     finally:
         for layer, name, value in before:
             setattr(layer, name, value)
+
+
+def flat_rows(features: Tensor) -> Tensor:
+    """Return features (n, channels, ...) as rows (n, f), channels last.
+
+    Convolutional features lie so in memory (channels_last) and are not copied; the order inside a
+    row is the same for every memory format.
+    """
+    return features.movedim(1, -1).flatten(1)
+
+
+def take_rows(samples: Tensor, positions: Tensor) -> Tensor:
+    """Return samples[positions] in the same memory format.
+
+    Each sample is moved as a whole; indexing would move channels_last memory number by number.
+    """
+    channels_last = samples.movedim(1, -1)
+    if not channels_last.is_contiguous():
+        return samples.index_select(0, positions)
+    rows = flat_rows(samples).index_select(0, positions)
+    return rows.view(-1, *channels_last.shape[1:]).movedim(-1, 1)
