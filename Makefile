@@ -26,7 +26,7 @@ status=0; for experiment in $(1); do \
 done
 endef
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig7 fig8 fig9 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig7 fig8 fig9 fig10 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -40,6 +40,7 @@ help:
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
 	@echo "make fig7     training curves of the image models; ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
+	@echo "make fig10    50 devices in a federation; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig9     15 to 100 candidates; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 
 setup: $(READY)
@@ -94,12 +95,12 @@ campaign: setup
 	exit $$status
 
 # A figure is drawn from the runs of its experiments, which its module names.
-FIGURES := fig6 fig7 fig8 fig9
+FIGURES := fig6 fig7 fig8 fig9 fig10
 $(FIGURES): fig%: setup runs-fig%
 	$(BIN)/titan-report figure $@ $(RUNS)
 
 # What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
-.PHONY: runs-fig6 runs-fig7 runs-fig8 runs-fig9
+.PHONY: runs-fig6 runs-fig7 runs-fig8 runs-fig9 runs-fig10
 runs-fig6: setup
 	$(BIN)/titan-run experiment=fig6 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=speech_spectrograms model=resnet34 paths.runs=$(RUNS)
@@ -109,7 +110,7 @@ runs-fig7: setup
 	$(BIN)/titan-run $(LAUNCHER) experiment=table1_images seed=$(SEEDS) rounds=$(ROUNDS) \
 		paths.runs=$(RUNS)
 
-runs-fig8 runs-fig9: runs-fig%: setup
+runs-fig8 runs-fig9 runs-fig10: runs-fig%: setup
 	$(BIN)/titan-run $(LAUNCHER) experiment=fig$* model=$(MODEL) seed=$(SEEDS) rounds=$(ROUNDS) \
 		paths.runs=$(RUNS)
 
