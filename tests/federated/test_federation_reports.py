@@ -5,11 +5,15 @@ import pandas as pd
 import pytest
 from federations import SMALL
 
+from titan_repro.analysis.clocks import CostsClock, NoTimeError
 from titan_repro.analysis.load import load_runs
 from titan_repro.binding import plain
 from titan_repro.boards.board import read_board
 from titan_repro.boards.clock import LocalRounds, inline_round, modelled, pipelined_round
 from titan_repro.boards.round_work import RoundSize
+from titan_repro.cli.run_summary import run_summary
+from titan_repro.costs.measure import check_measurable
+from titan_repro.errors import ConfigurationError
 from titan_repro.figures.titles import setting_title
 from titan_repro.records.collect import collect
 from titan_repro.records.export import prepare, read_export, write_export
@@ -55,11 +59,24 @@ def test_with_delay_the_first_choice_and_the_last_step_are_alone(board_and_count
     assert found.joules[1] > PARTICIPANTS * ITERATIONS * one.joules
 
 
+def test_costs_of_single_devices_are_no_clock_of_a_federation():
+    clock = CostsClock(None)
+    with pytest.raises(NoTimeError, match="no times of a federation"):
+        clock.round_ms({"config.federation.local_iterations": 3.0, "choices": {}})
+
+
+def test_costs_are_measured_without_a_federation(configure):
+    config = configure("experiment=fig6", "federation=fedavg")
+    with pytest.raises(ConfigurationError, match=r"^federation: found fedavg with experiment"):
+        check_measurable(config)
+
+
 def test_a_run_tells_its_modelled_time_and_survives_an_export(configure, tmp_path):
     fast = ("rounds=2", "device=jetson_nano")
     outcome = run(configure(*SMALL, "selector=titan", *fast))
     run(configure("selector=titan", *fast, "evaluate_every=4", "evaluation_samples=50"))
     summary = outcome.summary
+    assert "4 of 12 devices a round, " in run_summary(summary, outcome.folder)
     assert summary["modelled_seconds"] == pytest.approx(2 * summary["modelled_seconds_per_round"])
     write_export([prepare(each) for each in collect(tmp_path / "runs").runs], tmp_path / "export")
     exported = {each.summary["run_id"]: each for each in read_export(tmp_path / "export")}
