@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 import torch
 
-from titan_repro.errors import ConfigurationError
+from titan_repro.errors import ConfigurationError, shown
 from titan_repro.seeds import generator
-from titan_repro.streams.base import is_finite, is_whole, require
+from titan_repro.streams.base import is_finite, is_whole
 
 By = Literal["classes", "dirichlet", "user"]
 BatchNorm = Literal["average", "local"]
@@ -49,15 +49,15 @@ class Federation:
         allowed = "whole numbers of at least 1" + (", or null" if by == "user" else "")
         _require_whole("devices", devices, allowed, otherwise=own_number)
         _require_whole("classes_per_device", classes_per_device)
-        require(is_finite(alpha) and alpha > 0, "alpha", alpha, "finite numbers above 0")
+        _require(is_finite(alpha) and alpha > 0, "alpha", alpha, "finite numbers above 0")
         holds = is_finite(share) and 0 < share <= 1
-        require(holds, "share", share, "numbers above 0, at most 1")
+        _require(holds, "share", share, "numbers above 0, at most 1")
         _require_whole("local_iterations", local_iterations)
         holds = is_finite(proximal) and proximal >= 0
-        require(holds, "proximal", proximal, "finite numbers of at least 0")
+        _require(holds, "proximal", proximal, "finite numbers of at least 0")
         _require_whole("workers", workers)
         holds = is_finite(timeout_seconds) and timeout_seconds > 0
-        require(holds, "timeout_seconds", timeout_seconds, "finite numbers above 0")
+        _require(holds, "timeout_seconds", timeout_seconds, "finite numbers above 0")
         self.devices = devices
         self.by: By = by
         self.classes_per_device = classes_per_device
@@ -107,4 +107,9 @@ def _require_whole(
     *,
     otherwise: bool = False,
 ) -> None:
-    require(otherwise or (is_whole(value) and value >= 1), name, value, allowed)
+    _require(otherwise or (is_whole(value) and value >= 1), name, value, allowed)
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise ConfigurationError(f"{name}: found {shown(value)}; allowed: {allowed}")
