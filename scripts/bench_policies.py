@@ -16,11 +16,19 @@ import torch
 from titan_repro.selection.base import Policy, Scores
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
+from titan_repro.selection.craig import Craig
+from titan_repro.selection.divbs import DiversifiedBatchSelection
 from titan_repro.selection.entropy import EntropyRanking
+from titan_repro.selection.gradient_norm import GradientNormRanking
+from titan_repro.selection.gradmatch import GradientMatching
 from titan_repro.selection.importance import ImportanceSampling
+from titan_repro.selection.k_center import KCenter
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
+from titan_repro.selection.rho_loss import ReducibleLossRanking
+from titan_repro.selection.rs2 import RepeatedRandomSubsets
 from titan_repro.selection.stratified import StratifiedSampling
+from titan_repro.selection.uds import UtilityDiversitySampling
 from titan_repro.selection.uniform import UniformSampling
 
 CANDIDATES, WIDTH, CLASSES, BATCH = 100, 1024, 10, 10
@@ -40,6 +48,15 @@ POLICIES: dict[str, Policy] = {
     "cis, unbiased": ClassifiedImportanceSampling(weighting="unbiased"),
     "cis, without replacement": ClassifiedImportanceSampling(sampling="without_replacement"),
     "cis, gradient of logits": ClassifiedImportanceSampling("logits"),
+    "grad_topk": GradientNormRanking(),
+    "el2n": GradientNormRanking("logits"),
+    "rho_loss": ReducibleLossRanking(),
+    "uds": UtilityDiversitySampling(),
+    "divbs": DiversifiedBatchSelection(),
+    "craig": Craig(),
+    "gradmatch": GradientMatching(),
+    "kcenter": KCenter(),
+    "rs2": RepeatedRandomSubsets(),
 }
 
 
@@ -88,6 +105,7 @@ def _candidates(size: int) -> Scores:
         inputs=torch.randn(size, *INPUT_SHAPE, generator=draws),
         logits=torch.randn(size, CLASSES, generator=draws),
         embeddings=embeddings,
+        positions=torch.randperm(size, generator=draws),
     )
 
 

@@ -24,6 +24,7 @@ from titan_repro.runs.build import (
     load_task,
 )
 from titan_repro.seeds import global_generator
+from titan_repro.selection.rho_loss import is_held_out
 
 PAGE = Path(__file__).parents[1] / "docs" / "library.md"
 ROUNDS = 12
@@ -183,10 +184,38 @@ def test_a_chooser_goes_on_from_its_state() -> None:
     assert expected[0] != expected[1]
 
 
+@pytest.mark.parametrize("name", ["rs2", "rho_loss"])
+def test_who_knows_samples_again_is_told_which_they_are(name: str) -> None:
+    """Ids say so, places in a call do not: these are the same samples in another order."""
+    images, labels = samples()
+    ids, order = torch.arange(40) + 7, torch.arange(40).flip(0)
+    chooser = titan_repro.selector(name, network(), 10)
+    chosen = [ids[chooser.choose(images, labels, 10, ids).positions]]
+    chosen += [ids[order][chooser.choose(images[order], labels[order], 10, ids[order]).positions]]
+    if name == "rs2":
+        assert not set(chosen[0].tolist()) & set(chosen[1].tolist())
+    assert not is_held_out(torch.cat(chosen), 0.1).any() or name == "rs2"
+    with pytest.raises(ValueError, match="ids: are missing; this selector knows samples"):
+        chooser.choose(images, labels, 10)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (torch.arange(39), r"ids: found torch.int64 of shape \(39,\) for 40 labels"),
+        (torch.zeros(40), r"ids: found torch.float32 of shape \(40,\) for 40 labels"),
+        (torch.arange(40) - 1, "ids: found -1; allowed: at least 0"),
+    ],
+)
+def test_wrong_ids_are_named(ids: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        titan_repro.selector("rs", network(), 10).choose(*samples(), 10, ids)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("best", {}, "selector: found 'best'; allowed: camel, ce, cis, hl"),
+        ("best", {}, "selector: found 'best'; allowed: camel, ce, cis, craig"),
         ("rs", {"gradient": "full"}, "gradient: no option of selector rs; allowed: none"),
         ("cis", {"budget": 3}, "budget: no option of selector cis; allowed: gradient, class_impor"),
         ("titan", {"budget": "adaptive"}, "budget: found 'adaptive'; allowed: whole numbers"),

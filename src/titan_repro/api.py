@@ -9,7 +9,7 @@ docs/library.md has the whole loop.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import Any, get_args
 
@@ -61,15 +61,19 @@ class LoopSelector:
         self._seed = seed
         self._rounds = 0
 
-    def choose(self, inputs: Tensor, labels: Tensor, batch_size: int) -> Chosen:
+    def choose(
+        self, inputs: Tensor, labels: Tensor, batch_size: int, ids: Tensor | None = None
+    ) -> Chosen:
         """Choose `batch_size` of the samples that have arrived, with the model's weights of now.
 
         inputs: (n, *input_shape) as the model takes them. labels: (n,) int64, where the inputs are.
+        ids: (n,) int64, at least 0, which sample each is, the same whenever it comes; for the
+            selectors that know samples again (rs2, rho_loss), which cannot do without.
         The model is the same afterwards, gradients and BatchNorm statistics included.
         Raises ValueError for labels that cannot be, or fewer samples than the filter keeps, and
         ConfigurationError for more picks than candidates.
         """
-        self._check(inputs, labels)
+        self._check(inputs, labels, ids)
         selector, network, t = self._selector, self._network, self._rounds
         arrived = Samples(
             torch.arange(len(labels), device=labels.device),
@@ -79,6 +83,8 @@ class LoopSelector:
         draws = generator(self._seed, "filter", t)
         admitted = selector.admit(network, _Given(inputs), arrived, draws)
         scores = selector.score(network, admitted)
+        known = None if ids is None else ids.cpu()[admitted.arrivals.indices.cpu()]
+        scores = replace(scores, positions=known)  # the arrivals' own are places among the given
         draws = generator(self._seed, "selection", t)
         batch, _ = selector.select(admitted, scores, batch_size, draws)
         self._rounds += 1
@@ -86,7 +92,7 @@ class LoopSelector:
         rows = take_rows(inputs, chosen.indices)
         return Chosen(chosen.indices, rows, chosen.labels, batch.weights, batch.probabilities)
 
-    def _check(self, inputs: Tensor, labels: Tensor) -> None:
+    def _check(self, inputs: Tensor, labels: Tensor, ids: Tensor | None) -> None:
         classes = self._selector.classes
         if labels.ndim != 1 or len(inputs) != len(labels) or labels.dtype != torch.int64:
             raise ValueError(
@@ -96,6 +102,13 @@ class LoopSelector:
         if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
             found = sorted(set(labels.tolist()))
             raise ValueError(f"labels: found {found}; allowed: one or more of 0 to {classes - 1}")
+        if ids is not None and (ids.shape != labels.shape or ids.dtype != torch.int64):
+            raise ValueError(
+                f"ids: found {ids.dtype} of shape {tuple(ids.shape)} for {len(labels)} labels; "
+                "allowed: torch.int64, one a sample"
+            )
+        if ids is not None and ids.min() < 0:
+            raise ValueError(f"ids: found {ids.min().item()}; allowed: at least 0")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what later choices depend on, besides the model."""
@@ -136,9 +149,9 @@ def selector(
 ) -> LoopSelector:
     """Return what chooses batches for a model.
 
-    name: a selector of conf/selector: rs, stratified, is, ll, hl, ce, ocs, camel, cis, titan or
-        titan_literal. Batches are for training at once; for the paper's delay of one round, train
-        the batch of the call before.
+    name: a selector of conf/selector: rs, stratified, is, ll, hl, ce, ocs, camel, cis, titan,
+        titan_literal, or another policy of the field (docs/design.md lists them). Batches are for
+        training at once; for the paper's delay of one round, train the batch of the call before.
     model: maps inputs to logits (n, num_classes). Of a model of this package the parts are known.
         Of any other, embeddings are the input of its last nn.Linear, and the coarse filter's
         features are the output of its first child.
@@ -148,7 +161,8 @@ def selector(
     scoring_norm: running | batch, BatchNorm's statistics while samples are looked at.
     seed: of the random draws.
     options: of the selector's policy (gradient, class_importance, class_mass, weighting, sampling,
-        memory, prefer) and of its filter (budget, score, quota, decay), where it has them.
+        memory, prefer, regulariser, alpha, held_out, rate) and of its filter (budget, score,
+        quota, decay), where it has them.
 
     Raises ConfigurationError, naming the argument, for values that are not allowed.
     """

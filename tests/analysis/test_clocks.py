@@ -40,7 +40,7 @@ def ms(clock, selector, **more):
 
 
 def test_the_round_of_each_selector(clock):
-    assert ms(clock, "rs") == ms(clock, "stratified") == 20
+    assert ms(clock, "rs") == ms(clock, "stratified") == ms(clock, "rs2") == 20
     assert ms(clock, "titan", **TITAN) == 23  # pipelined
     in_sequence = {"choices": {**TITAN["choices"], "delay": 0}}
     assert ms(clock, "titan", **in_sequence) == 50

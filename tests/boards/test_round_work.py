@@ -12,11 +12,19 @@ from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.class_sums import ClassSums
 from titan_repro.selection.coarse_filter import CoarseFilter
+from titan_repro.selection.craig import Craig
+from titan_repro.selection.divbs import DiversifiedBatchSelection
 from titan_repro.selection.entropy import EntropyRanking
+from titan_repro.selection.gradient_norm import GradientNormRanking
+from titan_repro.selection.gradmatch import GradientMatching
 from titan_repro.selection.importance import ImportanceSampling
+from titan_repro.selection.k_center import KCenter
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
+from titan_repro.selection.rho_loss import ReducibleLossRanking
+from titan_repro.selection.rs2 import RepeatedRandomSubsets
 from titan_repro.selection.selector import Selector
+from titan_repro.selection.uds import UtilityDiversitySampling
 from titan_repro.selection.uniform import UniformSampling
 
 SHAPE = (1, 8, 8)
@@ -89,6 +97,21 @@ def test_the_choice_of_cis_is_a_mean_gradient_a_class(titan):
     width = titan.network.classifier.in_features + 1
     means = product(10, 30, width) + vectors(10 * 10 * width, launches=1)
     assert titan.select(30, 10) == means + vectors(2 * 30, launches=2)
+
+
+def test_policies_that_compare_pairs_pay_for_them():
+    width, ranking = counter(UniformSampling()).network.classifier.in_features, vectors(60, 2)
+    pairs = vectors(2 * 30**2, launches=2) + ranking
+    gradients = product(30, width + 1 + 10, 30) + pairs
+    for policy in (DiversifiedBatchSelection(), Craig(), GradientMatching()):
+        assert counter(policy).select(30, 10) == gradients
+    assert counter(KCenter()).select(30, 10) == product(30, width, 30) + pairs
+    uds = counter(UtilityDiversitySampling(memory=200)).select(30, 10)
+    assert uds == product(30, 10, 200) + ranking
+    small_model = product(30, 65, 10) + product(10, 30, 65)
+    assert counter(ReducibleLossRanking()).select(30, 10) == small_model + ranking
+    for policy in (GradientNormRanking(), RepeatedRandomSubsets()):
+        assert counter(policy).select(30, 10) == ranking
 
 
 def test_a_training_step_is_three_forward_passes_less_one_input_gradient(titan):

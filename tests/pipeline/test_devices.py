@@ -47,6 +47,11 @@ SELECTORS = [
     ["selector=titan", "filter.score=random", "filter.quota=global"],
     ["selector=titan", "filter.score=rank_mix", "filter.pooling=average", "class_mass=stream"],
     ["selector=titan_literal"],
+    ["selector=rho_loss", "selector.policy.held_out=1e-9"],  # positions read 0 here, held out
+    ["selector=uds"],
+    ["selector=gradmatch"],
+    ["selector=kcenter"],
+    ["selector=rs2"],
     ["selector=titan", "filter.budget=adaptive", "device=jetson_nano"],
     ["selector=titan", "stream=label_noise"],
     ["selector=titan", "stream=feature_noise"],

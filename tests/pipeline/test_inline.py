@@ -24,6 +24,17 @@ SELECTORS = [
     "cis",
     "titan",
     "titan_literal",
+    "titan_random",
+    "titan_equal",
+    "grad_topk",
+    "el2n",
+    "rho_loss",
+    "uds",
+    "divbs",
+    "craig",
+    "gradmatch",
+    "kcenter",
+    "rs2",
 ]
 
 
@@ -114,7 +125,7 @@ def test_first_batch_is_drawn_without_replacement_with_probability_batch_over_ve
     assert batch.probabilities.tolist() == pytest.approx([0.1] * 10)
 
 
-@pytest.mark.parametrize("selector", ["rs", "cis", "titan"])
+@pytest.mark.parametrize("selector", ["rs", "cis", "titan", "rho_loss", "uds", "rs2"])
 @pytest.mark.parametrize("extra", ["model.norm=none", "model.norm=batch", "class_importance=ema"])
 def test_a_run_continued_from_its_state_ends_on_the_same_bits(build, selector, extra):
     straight = build(f"selector={selector}", extra)

@@ -31,6 +31,7 @@ def random_candidates(
         inputs=torch.randn(size, 3, 4, generator=draws),
         logits=logits,
         embeddings=embeddings,
+        positions=torch.randperm(size, generator=draws),
     )
 
 
@@ -59,5 +60,8 @@ def grid_candidates(draw: st.DrawFn, max_size: int = 10) -> tuple[Scores, int]:
         inputs=torch.tensor([points[r][1] for r in rows]).reshape(size, 1, 3),
         logits=torch.tensor([points[r][0] for r in rows]),
         embeddings=torch.tensor([points[r][1] for r in rows]),
+        positions=torch.tensor(
+            draw(st.lists(st.integers(0, 2 * size), min_size=size, max_size=size))
+        ),
     )
     return candidates, draw(st.integers(1, size))

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,12 +15,20 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.selection.base import Policy, Scores, Selection
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
+from titan_repro.selection.craig import Craig
+from titan_repro.selection.divbs import DiversifiedBatchSelection
 from titan_repro.selection.entropy import EntropyRanking
+from titan_repro.selection.gradient_norm import GradientNormRanking
+from titan_repro.selection.gradmatch import GradientMatching
 from titan_repro.selection.importance import ImportanceSampling
+from titan_repro.selection.k_center import KCenter
 from titan_repro.selection.loss import LossRanking
 from titan_repro.selection.ocs import OnlineCoresetSelection
+from titan_repro.selection.rho_loss import ReducibleLossRanking
+from titan_repro.selection.rs2 import RepeatedRandomSubsets
 from titan_repro.selection.sampling import GRID
 from titan_repro.selection.stratified import StratifiedSampling
+from titan_repro.selection.uds import UtilityDiversitySampling
 from titan_repro.selection.uniform import UniformSampling
 
 thorough = settings(max_examples=100, deadline=None, derandomize=True)
@@ -35,8 +44,17 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "ocs": OnlineCoresetSelection,
     "camel": Camel,
     "cis": ClassifiedImportanceSampling,
+    "grad_topk": GradientNormRanking,
+    "el2n": lambda: GradientNormRanking("logits"),
+    "rho_loss": lambda: ReducibleLossRanking(held_out=1e-9),  # of so few positions none
+    "uds": UtilityDiversitySampling,
+    "divbs": DiversifiedBatchSelection,
+    "craig": Craig,
+    "gradmatch": GradientMatching,
+    "kcenter": KCenter,
+    "rs2": RepeatedRandomSubsets,
 }
-SCORING = [name for name in POLICIES if name not in ("rs", "stratified")]
+SCORING = [name for name in POLICIES if name not in ("rs", "stratified", "rs2")]
 
 
 def gradients_of(candidates: Scores, kind: str) -> list[reference.Vector]:
@@ -263,7 +281,9 @@ def test_nonfinite_candidates_are_counted_and_not_picked(name: str) -> None:
     logits, inputs = whole.logits.clone(), whole.inputs.clone()
     logits[3, 1] = inputs[3, 0, 0] = torch.nan
     logits[7] = inputs[7, 1] = torch.inf
-    broken = Scores(whole.labels, whole.stream_counts, inputs, logits, whole.embeddings)
+    embeddings = whole.embeddings.clone()
+    embeddings[3, 0], embeddings[7, 1] = torch.nan, torch.inf
+    broken = replace(whole, inputs=inputs, logits=logits, embeddings=embeddings)
     for seed in range(30):
         selection = POLICIES[name]().select(broken, 10, generator(seed))
         assert selection.nonfinite == 2
@@ -280,6 +300,7 @@ def test_if_no_candidate_is_finite_the_draw_is_uniform(name: str) -> None:
         inputs=torch.full((size, 2), torch.nan),
         logits=torch.full((size, 3), torch.nan),
         embeddings=torch.full((size, 4), torch.inf),
+        positions=torch.arange(size),
     )
     policy, source, counts = POLICIES[name](), generator(0), torch.zeros(size)
     for _ in range(draws):
@@ -335,6 +356,15 @@ def test_zero_gradients_fall_to_uniform_or_to_the_earliest(name: str) -> None:
         (lambda: ClassifiedImportanceSampling(weighting="x"), "weighting: found 'x'"),
         (lambda: ClassifiedImportanceSampling(sampling="x"), "sampling: found 'x'"),
         (lambda: ClassifiedImportanceSampling(memory=1.0), "memory: found 1.0; allowed: 0 to"),
+        (lambda: GradientNormRanking("all"), "gradient: found 'all'"),
+        (lambda: Craig("full"), "gradient: found 'full'; allowed: last_layer, logits"),
+        (lambda: DiversifiedBatchSelection("full"), "gradient: found 'full'; allowed: last_layer"),
+        (lambda: GradientMatching("full"), "gradient: found 'full'; allowed: last_layer, logits"),
+        (lambda: GradientMatching(regulariser=0), "regulariser: found 0; allowed: finite numbers"),
+        (lambda: UtilityDiversitySampling(alpha=-1), "alpha: found -1; allowed: finite numbers"),
+        (lambda: UtilityDiversitySampling(memory=0), "memory: found 0; allowed: whole numbers"),
+        (lambda: ReducibleLossRanking(held_out=1), "held_out: found 1; allowed: numbers between"),
+        (lambda: ReducibleLossRanking(rate=5), "rate: found 5; allowed: numbers above 0, at most"),
     ],
 )
 def test_wrong_values_are_named(make: Callable[[], Policy], message: str) -> None:

@@ -12,6 +12,7 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.selection.base import Needs
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.importance import ImportanceSampling
+from titan_repro.selection.uniform import UniformSampling
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -27,7 +28,23 @@ NEEDS = {
     "cis": Needs.EMBEDDINGS,
     "titan": Needs.EMBEDDINGS,
     "titan_literal": Needs.EMBEDDINGS,
+    "titan_random": Needs.EMBEDDINGS,
+    "titan_equal": Needs.NOTHING,
+    "grad_topk": Needs.EMBEDDINGS,
+    "el2n": Needs.LOGITS,
+    "rho_loss": Needs.INPUTS_AND_LOGITS,
+    "uds": Needs.LOGITS,
+    "divbs": Needs.EMBEDDINGS,
+    "craig": Needs.EMBEDDINGS,
+    "gradmatch": Needs.EMBEDDINGS,
+    "kcenter": Needs.EMBEDDINGS,
+    "rs2": Needs.NOTHING,
 }
+OF_THE_FIELD = (
+    *("grad_topk", "el2n", "rho_loss", "uds", "divbs", "craig", "gradmatch", "kcenter", "rs2"),
+    *("titan_random", "titan_equal"),
+)
+"""Selectors that are not among the paper's."""
 
 
 def configuration(*overrides: str) -> DictConfig:
@@ -56,6 +73,35 @@ def test_first_line_is_the_package_and_the_second_the_command(name: str) -> None
     first, second = (CONF / "selector" / f"{name}.yaml").read_text().splitlines()[:2]
     assert first == "# @package _global_"
     assert second == f"# titan-run task=cifar10 model=mobilenet selector={name}"
+
+
+@pytest.mark.parametrize("name", OF_THE_FIELD)
+def test_a_selector_that_is_not_the_papers_says_so_under_the_line_that_help_shows(
+    name: str,
+) -> None:
+    shown, source = (CONF / "selector" / f"{name}.yaml").read_text().splitlines()[2:4]
+    assert len(shown.removeprefix("# ").removesuffix(".")) <= 78
+    assert source.startswith("# Not one of the paper's eight")
+
+
+def test_titans_controls_are_titan_but_for_what_they_control() -> None:
+    titan = configuration("selector=titan")
+    random, equal = configuration("selector=titan_random"), configuration("selector=titan_equal")
+    assert random.selector.policy == titan.selector.policy
+    assert bound(random, "selector.filter") == {
+        **bound(titan, "selector.filter"),
+        "score": "random",
+    }
+    assert bound(equal, "selector.filter") == {
+        **bound(random, "selector.filter"),
+        "quota": "per_class_equal",
+    }
+    assert isinstance(construct_bound(equal, "selector.policy"), UniformSampling)
+
+
+def test_el2n_is_the_gradient_of_logits_whatever_the_key_says() -> None:
+    policy = construct_bound(configuration("selector=el2n", "gradient=full"), "selector.policy")
+    assert policy.needs is Needs.LOGITS
 
 
 def test_register_keys_reach_the_policy() -> None:

@@ -62,9 +62,9 @@ class OwnClock:
 class CostsClock:
     """Round times of one measurement of `experiment=fig6`, medians.
 
-    Titan takes what it took pipelined, or in sequence if its delay is 0; rs, and stratified, which
-    looks at no sample either, the round of rs; every other selector, in sequence, the round of rs
-    and its latency in bulk (milliseconds a sample) times the samples of a round.
+    Titan takes what it took pipelined, or in sequence if its delay is 0; rs, and stratified and
+    rs2, which look at no sample either, the round of rs; every other selector, in sequence, the
+    round of rs and its latency in bulk (milliseconds a sample) times the samples of a round.
     """
 
     costs: Costs
@@ -85,7 +85,7 @@ class CostsClock:
         self._check_same_work(run)
         random = self.costs.round_ms(MEASURED, "rs")
         match run["selector"]:
-            case "rs" | "stratified":
+            case "rs" | "stratified" | "rs2":
                 return random
             case "titan":
                 self._check_same_filter(run)

@@ -23,7 +23,19 @@ SELECTOR_ORDER = (
     "cis",
     "titan_literal",
     "titan",
+    "titan_random",
+    "titan_equal",
+    "grad_topk",
+    "el2n",
+    "rho_loss",
+    "uds",
+    "divbs",
+    "craig",
+    "gradmatch",
+    "kcenter",
+    "rs2",
 )
+"""All selectors: the paper's and their controls, then other policies of the field."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,13 @@ from titan_repro.boards.work import (
 from titan_repro.selection.base import Needs, Policy
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
+from titan_repro.selection.craig import Craig
+from titan_repro.selection.divbs import DiversifiedBatchSelection
+from titan_repro.selection.gradmatch import GradientMatching
+from titan_repro.selection.k_center import KCenter
 from titan_repro.selection.ocs import OnlineCoresetSelection
+from titan_repro.selection.rho_loss import ReducibleLossRanking
+from titan_repro.selection.uds import UtilityDiversitySampling
 from titan_repro.selection.uniform import UniformSampling
 
 UPDATE, REP, DIV = 3, 2, 2
@@ -61,8 +67,10 @@ def selection_work(
 ) -> Work:
     """Return the work of choosing a batch among scored candidates.
 
-    C-IS: the mean gradient of each class, of (p - y) [h, 1]. OCS: every pair's similarity. Camel:
-    every pair's distance in the input. Any other ranks one number a candidate; a random draw, too.
+    C-IS: the mean gradient of each class, of (p - y) [h, 1]. OCS, DivBS, CRAIG, GRAD-MATCH: every
+    pair's product of gradients. Camel, k-center: every pair's distance in the input, the embedding.
+    UDS: the distance to every remembered sample's logits. RHO-LOSS: a linear model of the inputs,
+    forward and, at most, backward. Any other ranks one number a candidate; a random draw, too.
     inputs: numbers of a sample.
     """
     if candidates == 0:
@@ -75,12 +83,20 @@ def selection_work(
         case ClassifiedImportanceSampling():
             means = product(classes, candidates, gradient)
             return means + vectors(classes * classes * gradient, launches=1) + ranking
-        case OnlineCoresetSelection():
+        case OnlineCoresetSelection() | DiversifiedBatchSelection() | Craig() | GradientMatching():
             pairs = product(candidates, gradient + classes, candidates)
             return pairs + vectors(2 * candidates**2, launches=2) + ranking
         case Camel():
             pairs = product(candidates, inputs, candidates)
             return pairs + vectors(2 * candidates**2, launches=2) + ranking
+        case KCenter():
+            pairs = product(candidates, embedding, candidates)
+            return pairs + vectors(2 * candidates**2, launches=2) + ranking
+        case UtilityDiversitySampling():
+            return product(candidates, classes, policy.memory) + ranking
+        case ReducibleLossRanking():
+            forward = product(candidates, inputs + 1, classes)
+            return forward + product(classes, candidates, inputs + 1) + ranking
     return ranking
 
 

@@ -137,7 +137,8 @@ def _folded_bytes(counter: RoundCounter) -> int:
     """Return the bytes of folded weights."""
     if counter.scoring_norm != "running":
         return 0
-    scores = counter.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
+    forward = (Needs.LOGITS, Needs.INPUTS_AND_LOGITS, Needs.EMBEDDINGS)
+    scores = counter.policy.needs in forward
     return FoldedNetwork(counter.network).own_bytes(None if scores else counter.blocks)
 
 

@@ -30,6 +30,17 @@ LOOKS: Mapping[str, Look] = {
     "cis": Look("#2b6cb0", (0, (3, 1.5))),
     "titan_literal": Look("#f4a582", (0, (7, 1.5, 1, 1.5))),
     "titan": Look("#c0392b", "solid"),
+    "titan_random": Look("#901848", (0, (4, 1.5))),
+    "titan_equal": Look("#ff6f00", (0, (2, 1.5))),
+    "grad_topk": Look("#0000c8", (0, (6, 2))),
+    "el2n": Look("#1e90ff", (0, (1.5, 1))),
+    "rho_loss": Look("#007a00", (0, (4, 1, 1, 1))),
+    "uds": Look("#7818c0", (0, (8, 1.5))),
+    "divbs": Look("#e020e0", (0, (5, 1, 1, 1, 1, 1))),
+    "craig": Look("#484800", (0, (3, 2))),
+    "gradmatch": Look("#70d040", (0, (8, 1.5, 2, 1.5))),
+    "kcenter": Look("#20d8b0", (0, (1, 1.8))),
+    "rs2": Look("#8898c8", (0, (6, 1, 2, 1))),
 }
 
 OWN_COLOURS = ("#009e73", "#ff5ca8", "#b8a100", "#5e3c99", "#111111")

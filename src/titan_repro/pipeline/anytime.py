@@ -54,6 +54,7 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         inputs=_rows([part.inputs for part in parts]),
         logits=_rows([part.logits for part in parts]),
         embeddings=_rows([part.embeddings for part in parts]),
+        positions=_rows([part.positions for part in parts]),
     )
 
 

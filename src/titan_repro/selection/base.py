@@ -24,6 +24,7 @@ class Needs(Enum):
     INPUTS = "inputs"
     LOGITS = "logits"
     EMBEDDINGS = "embeddings"  # logits and the input of the last layer
+    INPUTS_AND_LOGITS = "inputs_and_logits"
     FULL_GRADIENTS = "full_gradients"  # moments of the gradients over all parameters
 
 
@@ -68,10 +69,12 @@ class Scores:
 
     labels: (N,) int64.
     stream_counts: (C,) int64 or float, arrivals of each class in this round's stream.
-    inputs: (N, *input_shape) float32, if INPUTS are needed.
-    logits: (N, C) float32, if LOGITS or EMBEDDINGS are needed.
+    inputs: (N, *input_shape) float32, if INPUTS or INPUTS_AND_LOGITS are needed.
+    logits: (N, C) float32, if LOGITS, INPUTS_AND_LOGITS or EMBEDDINGS are needed.
     embeddings: (N, d) float32, if EMBEDDINGS are needed.
     moments: if FULL_GRADIENTS are needed.
+    positions: (N,) int64, which sample each is: its place in the training split. None where that
+        is not known, in a loop that does not say (titan_repro.api).
     """
 
     labels: Tensor
@@ -80,6 +83,7 @@ class Scores:
     logits: Tensor | None = None
     embeddings: Tensor | None = None
     moments: GradientMoments | None = None
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -138,7 +142,8 @@ class Policy(Protocol):
     Whatever device the network is on, tensors are on the CPU when they come here. A class with an
     attribute and three methods is a policy; a YAML file in conf/selector names it.
 
-    needs: what must be known of each candidate. The rest of `Scores` is None.
+    needs: what must be known of each candidate. The rest of `Scores` is None, but for labels,
+        counts and positions, which are always given.
     """
 
     needs: Needs
@@ -186,3 +191,10 @@ def required(value: Tensor | None, name: str) -> Tensor:
     if value is None:
         raise ValueError(f"this policy needs the candidates' {name}, which are missing")
     return value
+
+
+def known_positions(candidates: Scores) -> Tensor:
+    """Return which sample each candidate is, (N,); ValueError if that is not known."""
+    if candidates.positions is None:
+        raise ValueError("ids: are missing; this selector knows samples again when they come back")
+    return candidates.positions

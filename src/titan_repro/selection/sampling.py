@@ -5,6 +5,8 @@ draw puts the candidates on a line, class after class, each as long as its numbe
 that B points one apart fall upon.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -210,3 +212,29 @@ def ranking_probabilities(finite: np.ndarray, picks: np.ndarray) -> Tensor:
     rankable = int(np.count_nonzero(finite))
     share = max(len(picks) - rankable, 0) / max(len(finite) - rankable, 1)
     return torch.from_numpy(np.where(finite[picks], 1.0, share).astype(np.float32))
+
+
+def completed(
+    picks: Sequence[int], finite: np.ndarray, batch_size: int, lottery: np.ndarray
+) -> Selection:
+    """Select `picks`, at most B, and fill the batch uniformly from the others; weights are 1.
+
+    finite: (N,) bool, candidates that could be compared; of the others some are drawn only where
+        there are none of these left. lottery: (N,) a random order.
+    """
+    rest = np.ones(len(finite), dtype=bool)
+    rest[picks] = False
+    drawn, chances = [np.array(picks, dtype=np.int64)], [np.ones(len(picks))]
+    left = batch_size - len(picks)
+    for tier in (rest & finite, rest & ~finite):
+        members = tier.nonzero()[0]
+        taken = members[lottery[members].argsort()][:left]
+        drawn.append(taken)
+        chances.append(np.full(len(taken), len(taken) / max(len(members), 1)))
+        left -= len(taken)
+    return Selection(
+        indices=torch.from_numpy(np.concatenate(drawn)),
+        weights=torch.ones(batch_size),
+        probabilities=torch.from_numpy(np.concatenate(chances).astype(np.float32)),
+        nonfinite=int(np.count_nonzero(~finite)),
+    )

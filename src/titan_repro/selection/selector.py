@@ -6,6 +6,7 @@ device; what the policy is given, and what the filter ranks, is on the host.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -116,23 +117,24 @@ class Selector:
 
         same_weights: the network's are those of the last call, which saves folding them again.
         """
-        labels, counts = admitted.arrivals.labels.cpu(), admitted.stream_counts.cpu()
-        needs, inputs = self.policy.needs, admitted.inputs
+        arrivals, inputs, needs = admitted.arrivals, admitted.inputs, self.policy.needs
+        known = Scores(
+            arrivals.labels.cpu(), admitted.stream_counts.cpu(), positions=arrivals.indices.cpu()
+        )
         if needs is Needs.NOTHING or inputs is None:
-            return Scores(labels, counts)
+            return known
         if needs is Needs.INPUTS:
-            return Scores(labels, counts, inputs=inputs.cpu())
+            return replace(known, inputs=inputs.cpu())
         if needs is Needs.FULL_GRADIENTS:
             with scoring_mode(network, self.scoring_norm):
-                moments = full_gradient_moments(
-                    network, inputs, admitted.arrivals.labels, self.classes
-                )
-            return Scores(labels, counts, moments=moments.cpu())
+                moments = full_gradient_moments(network, inputs, arrivals.labels, self.classes)
+            return replace(known, moments=moments.cpu())
         scoring = self._scoring_network(network)
         if not same_weights:
             scoring.refresh()
         logits, embeddings = scoring.outputs(inputs, admitted.passed)
-        return Scores(labels, counts, logits=logits.cpu(), embeddings=embeddings.cpu())
+        scored = replace(known, logits=logits.cpu(), embeddings=embeddings.cpu())
+        return replace(scored, inputs=inputs.cpu()) if needs is Needs.INPUTS_AND_LOGITS else scored
 
     @torch.no_grad()
     def select(
