@@ -18,6 +18,7 @@ from titan_repro.records import checkpoint
 from titan_repro.records.folder import RunFolder
 from titan_repro.runs.build import build_loader, load_task
 from titan_repro.runs.run import InterruptedRun, run
+from titan_repro.streams.clean import CleanStream
 
 
 @pytest.fixture
@@ -206,6 +207,14 @@ def test_a_killed_process_is_named_and_the_run_goes_on(configure, make):
 
 # --- what is refused
 
+
+class Whole(CleanStream):
+    """A stream that knows no part of the data."""
+
+    def __init__(self, task, seed, velocity):
+        super().__init__(task, seed, velocity)
+
+
 REFUSED = [
     (["federation.devices=0"], "federation.devices: found 0; allowed: whole numbers of at least 1"),
     (["federation.devices=many"], "federation.devices: found 'many'; allowed: whole numbers"),
@@ -217,6 +226,7 @@ REFUSED = [
     (["filter.budget=adaptive", "device=jetson_nano"], "filter.budget: found adaptive with fed"),
     (["federation.by=user"], "federation.by: found user; allowed with task=digits: classes, dir"),
     (["federation.devices=1500"], "federation.devices: found 1500; allowed: whole numbers of at"),
+    (["stream.source._target_=test_federation_runs.Whole"], "stream: found clean, whose stream ta"),
     (["stream=drift", "stream.window=0.1"], "stream of device "),
 ]
 

@@ -65,16 +65,15 @@ def build_client_pool(config: DictConfig, federation: Federation) -> ClientPool 
     return ClientPool(federation.workers, federation.timeout_seconds, config.device.threads)
 
 
-def build_federated_executor(
+def build_client(
     config: DictConfig,
     federation: Federation,
-    pool: ClientPool | None,
     network: BlockNetwork,
     selector: Selector,
     schedule: Schedule,
     task: Task,
-) -> FederatedExecutor:
-    """Share the data out and build what runs the rounds.
+) -> Client:
+    """Share the data out and build what trains any of the devices, whoever asks for it.
 
     Raises ConfigurationError, naming the key, for what the data do not allow.
     """
@@ -89,7 +88,7 @@ def build_federated_executor(
     del node["_target_"]
     streams = DeviceStreams(source, node, task, config.seed, shares)
     streams.check()
-    client = Client(
+    return Client(
         network,
         selector,
         streams,
@@ -100,16 +99,32 @@ def build_federated_executor(
         proximal=federation.proximal,
         batchnorm=federation.batchnorm,
     )
+
+
+def build_federated_executor(
+    config: DictConfig,
+    federation: Federation,
+    pool: ClientPool | None,
+    network: BlockNetwork,
+    selector: Selector,
+    schedule: Schedule,
+    task: Task,
+) -> FederatedExecutor:
+    """Build what runs the rounds: in this process, or in those of a started pool.
+
+    Raises ConfigurationError, naming the key, for what the data do not allow.
+    """
+    client = build_client(config, federation, network, selector, schedule, task)
     crew: Crew = OwnCrew(client, federation.local_iterations)
     if pool is not None:
         pool.set_up(client, federation.local_iterations)
         crew = pool
-    participants = federation.participants(len(shares))
+    shares = client.streams.shares
     return FederatedExecutor(
         network,
         crew,
         shares,
-        participants=participants,
+        participants=federation.participants(len(shares)),
         seed=config.seed,
         batchnorm=federation.batchnorm,
     )
