@@ -22,6 +22,7 @@ PACKAGE = ROOT.name
 ORDER = [
     ["cli"],  # parses, calls, prints: nothing needs a command
     ["costs", "figures"],  # measures runs side by side; draws runs: neither changes what a run does
+    ["claims"],  # what became of each of the paper's claims: numbers, no ink
     ["analysis", "runs"],  # reads run folders; makes them: what they share is in records
     ["federated"],  # a round of many devices, each of which runs the pipeline's
     ["api", "boards", "config", "pipeline"],  # what uses a selector; none of it needs configuration

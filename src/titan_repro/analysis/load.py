@@ -70,7 +70,11 @@ def load_runs(source: Path, rounds: int | None = None) -> Runs:
         most of its runs were last measured on the whole test set; of several, the largest.
     A run that is there twice counts once, the longer one. Raises RunFolderError if no run counts.
     """
-    found = collect(source)
+    return runs_at(collect(source), rounds)
+
+
+def runs_at(found: Collection, rounds: int | None = None) -> Runs:
+    """Cut runs that were read before, as `load_runs` does."""
     table = found.table()
     cut, left_out, longer = [], [], 0
     for _, group in table.groupby("setting", sort=False) if len(table) else ():

@@ -39,9 +39,9 @@ class Contradiction:
         return calculate(self.implied)
 
 
-def paper_contradictions() -> list[Contradiction]:
-    """Read all of them."""
-    file = resources.files("titan_repro.boards").joinpath("contradictions.csv")
+def paper_contradictions(package: str = "titan_repro.boards") -> list[Contradiction]:
+    """Read the contradictions.csv of a package; those about the device are in boards."""
+    file = resources.files(package).joinpath("contradictions.csv")
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     return [Contradiction(**row) for row in rows]
 

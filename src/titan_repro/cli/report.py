@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the device, and any of its constants, as titan-run takes them",
     )
     again.set_defaults(call=_replay)
+    claims = commands.add_parser("claims", help="a verdict on each of the paper's claims")
+    claims.add_argument(
+        "runs", type=Path, metavar="RUNS", help="folder of run folders, or an export"
+    )
+    claims.add_argument("--verdict", metavar="VERDICT", help="only those of it, such as 'holds'")
+    _prints_tables(claims)
+    claims.set_defaults(call=_claims)
     add_commands(commands)
     fit = commands.add_parser(
         "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
@@ -171,6 +178,26 @@ def _figure(options: argparse.Namespace) -> None:
         draw_to(figure, data, path)
         tables += f"\n\nFigure: {path}"
     print(tables)
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from titan_repro.claims.comparisons import Verdict
+    from titan_repro.claims.evidence import ClaimEvidence
+    from titan_repro.claims.verdicts import judgements
+    from titan_repro.figures.claims import verdict_table
+    from titan_repro.figures.table import render
+
+    allowed = [str(verdict) for verdict in Verdict]
+    if options.verdict not in (None, *allowed):
+        raise ConfigurationError(
+            f"--verdict: found {options.verdict}; allowed: {', '.join(allowed)}"
+        )
+    evidence = ClaimEvidence(options.runs)
+    for line in evidence.damaged:
+        print(f"titan-report: left out, damaged: {line}", file=sys.stderr)
+    only = None if options.verdict is None else Verdict(options.verdict)
+    whole = options.format != "markdown"
+    print(render([verdict_table(judgements(evidence), only, whole=whole)], options.format))
 
 
 def _aside(table_format: str) -> TextIO:

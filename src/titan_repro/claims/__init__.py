@@ -1,0 +1,1 @@
+"""A verdict on each of the paper's claims."""
