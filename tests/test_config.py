@@ -1,6 +1,7 @@
 """Every range and every impossible combination is refused in one line, before data are loaded."""
 
 import inspect
+import re
 
 import pytest
 from hydra.utils import get_object
@@ -187,14 +188,22 @@ def test_every_run_of_an_experiment_is_valid(configure, experiment):
         validate(whole)
         assert whole.hydra.mode is None
         return
-    params = OmegaConf.to_container(whole.hydra.sweeper.params, resolve=True)
+    sweeper = OmegaConf.to_container(whole.hydra.sweeper, resolve=True)
     assert whole.hydra.mode.name == "MULTIRUN"
-    for key, values in params.items():
-        for value in values.split(","):
+    for key, values in [*sweeper["params"].items(), *(sweeper["alone"] or {}).items()]:
+        for value in re.findall(r"\[[^]]*\]|[^,]+", values or ""):
             config = configure(f"experiment={experiment}", f"{key}={value}")
             validate(config)
             if key == "model":
                 build_network(config)
+
+
+def test_the_register_fits_models_of_images(configure):
+    given = ("experiment=register", "task=cifar10", "model=squeezenet")
+    alone = configure(*given, hydra=True).hydra.sweeper.alone
+    assert (alone["model.widths"], alone["filter.blocks"]) == (None, "1,2,3")
+    for value in alone["model.norm"].split(","):
+        build_network(configure(*given, f"model.norm={value}"))
 
 
 @pytest.mark.parametrize("model", names("model"))

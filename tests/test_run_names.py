@@ -78,7 +78,7 @@ NAMES = [
 @pytest.mark.parametrize(("overrides", "name"), NAMES, ids=[row[0] for row in NAMES])
 def test_a_run_keeps_its_name(configure, overrides, name):
     config = configure(*overrides.split())
-    scoring = build_selector(config).scores
+    scoring = build_selector(config).runs_network
     assert run_id(identity(config, "form", scoring=scoring, budget=budget_choices(config))) == name
 
 

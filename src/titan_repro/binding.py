@@ -190,7 +190,7 @@ def _check_signature(
 
 
 def allowed_instead(annotation: Any, value: Any) -> str | None:
-    """Return what an annotation allows if that is not the value; None if it is, or nobody knows."""
+    """Return what an annotation allows if that is not the value; None if it is, or unknown."""
     if get_origin(annotation) is Literal:
         return None if value in get_args(annotation) else ", ".join(map(str, get_args(annotation)))
     kinds = {int: "whole numbers", float: "numbers", str: "text", bool: "true, false"}

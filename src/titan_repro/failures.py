@@ -1,4 +1,4 @@
-"""Exceptions that nobody meant: told in one line that says where they come from.
+"""Unexpected exceptions, told in one line that says where they come from.
 
 The traceback is printed first if the environment has TITAN_TRACEBACK=1.
 """

@@ -37,7 +37,7 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
 def remove_partials(folder: Path) -> None:
     """Remove the temporary files that killed writers left in `folder`.
 
-    Only for a folder in which nobody else can be writing at this moment.
+    Only for a folder in which no other process can be writing at this moment.
     """
     for leftover in folder.glob(f".*{_PARTIAL}"):
         leftover.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -20,10 +21,12 @@ from titan_repro.figures.comparison import comparison_tables
 from titan_repro.figures.replay import replay_tables
 from titan_repro.figures.table import render
 from titan_repro.records.collect import collect
-from titan_repro.records.export_schema import COLUMNS, PARTS, RUNS, SUMMARY
+from titan_repro.records.export_schema import BLOCKS, COLUMNS, PARTS, PICKS, RUNS, SUMMARY
 from titan_repro.records.folder import RunFolder
+from titan_repro.records.picks import sketch_positions
 from titan_repro.records.results import Summary
-from titan_repro.runs import run as run_module
+from titan_repro.records.storage import sha256_of
+from titan_repro.runs import state
 from titan_repro.runs.run import InterruptedRun, run
 
 FILES = (RUNS, *PARTS, "README.md")
@@ -48,7 +51,7 @@ def kept(tmp_path_factory):
 def runs(configure, kept, monkeypatch):
     """Runs of two selectors and two seeds, one that diverged, one that was stopped."""
     if not kept.exists():
-        monkeypatch.setattr(run_module, "MILESTONES", (8,))
+        monkeypatch.setattr(state, "MILESTONES", (8,))
         tiny = ("evaluate_every=4", "evaluation_samples=50", f"paths.runs={kept}")
         for selector in ("rs", "titan"):
             for seed in (0, 1):
@@ -131,7 +134,7 @@ def test_exporting_over_an_export_adds_and_keeps_the_longer_runs(
     runs, tmp_path, configure, monkeypatch
 ):
     """A campaign that is continued elsewhere: there, some runs are new and some go further."""
-    monkeypatch.setattr(run_module, "MILESTONES", (8,))
+    monkeypatch.setattr(state, "MILESTONES", (8,))
     export_runs(runs, tmp_path / "data")
     here = tmp_path / "here"
     tiny = ("evaluate_every=4", "evaluation_samples=50", f"paths.runs={here}", "selector=rs")
@@ -176,6 +179,67 @@ def test_blocks_add_up_to_what_was_trained(runs, tmp_path):
         own = table[table["run_id"] == summary["run_id"]]
         assert sum(sum(row) for row in own["chosen"]) == rounds["trained_labels"].map(len).sum()
         assert own["noisy"].sum() == rounds["trained_noisy"].map(sum).sum()
+
+
+def test_picks_say_how_often_every_sample_was_trained(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    for run_there in collect(tmp_path / "data").runs:
+        picks = run_there.kept().picks
+        [path] = runs.rglob(run_there.summary["run_id"])
+        rounds = RunFolder(path).rounds()
+        ends = {"finished": [8, 12], "interrupted": [8], "diverged": [len(rounds)]}
+        assert list(picks["rounds"]) == ends[run_there.summary["status"]]
+        for _, row in picks.iterrows():
+            trained = np.concatenate(rounds["trained_indices"][: row["rounds"]].to_list())
+            counts = np.bincount(trained, minlength=1438)
+            assert list(row["times"]) == list(np.bincount(counts))
+            assert list(row["sketch"]) == list(counts[sketch_positions(1438)])
+
+
+def as_it_was(folder):
+    """Make an export what this package wrote before it kept which samples were trained."""
+    (folder / PICKS).unlink()
+    blocks = pq.read_table(folder / BLOCKS).drop_columns(["distinct", "repeats"])
+    pq.write_table(blocks, folder / BLOCKS)
+    runs = pq.read_table(folder / RUNS)
+    told = dict(runs.schema.metadata)
+    checksums = json.loads(told[b"titan_repro.files"])
+    del checksums[PICKS]
+    checksums[BLOCKS] = sha256_of(folder / BLOCKS)
+    told[b"titan_repro.files"] = json.dumps(checksums).encode()
+    pq.write_table(runs.replace_schema_metadata(told), folder / RUNS)
+
+
+def test_an_older_export_is_read_and_filled_in_from_the_folders_that_are_left(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    full = contents(tmp_path / "data")
+    as_it_was(tmp_path / "data")
+    assert compared(load_runs(tmp_path / "data")) == compared(load_runs(runs))
+    assert not any(run.has_picks() for run in collect(tmp_path / "data").runs)
+    export_runs(tmp_path / "data", tmp_path / "again")  # nothing to fill it in from
+    assert collect(tmp_path / "again").runs[0].kept().blocks["distinct"].isna().all()
+    assert compared(load_runs(tmp_path / "again")) == compared(load_runs(runs))
+    [rs] = runs.rglob("rs")
+    export_runs(rs, tmp_path / "again")
+    filled = [run for run in collect(tmp_path / "again").runs if run.has_picks()]
+    assert [run.summary["selector"] for run in filled] == ["rs", "rs"]
+    assert export_runs(runs, tmp_path / "data").kept == 0
+    assert contents(tmp_path / "data") == full
+
+
+def test_a_run_that_cannot_be_read_any_more_stays_in_the_export(runs, tmp_path):
+    export_runs(runs, tmp_path / "data")
+    as_it_was(tmp_path / "data")
+    shutil.copytree(runs, tmp_path / "runs")
+    [stopped] = (tmp_path / "runs").rglob("ce/*")
+    for part in (stopped / "rounds").iterdir():
+        part.unlink()
+    exported = export_runs(tmp_path / "runs", tmp_path / "data")
+    assert (exported.runs, exported.kept) == (6, 1)
+    [line] = exported.damaged
+    assert str(stopped) in line
+    [empty] = [run for run in collect(tmp_path / "data").runs if not run.has_picks()]
+    assert empty.summary["selector"] == "ce"
 
 
 @pytest.mark.parametrize("name", [RUNS, *PARTS])

@@ -10,7 +10,7 @@ from tasks.speech_files import write_folder
 from titan_repro.analysis.load import at_rounds, load_runs
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.titles import setting_title
-from titan_repro.runs import run as run_module
+from titan_repro.runs import state
 from titan_repro.runs.run import InterruptedRun, run
 
 TINY = ("rounds=4", "evaluate_every=2", "evaluation_samples=20")
@@ -119,7 +119,7 @@ def test_a_run_that_is_there_twice_counts_once(make):
 @pytest.fixture
 def lengths(configure, monkeypatch, tmp_path):
     """Return a function that makes runs of random selection of some lengths, by seed."""
-    monkeypatch.setattr(run_module, "MILESTONES", (4, 8))
+    monkeypatch.setattr(state, "MILESTONES", (4, 8))
 
     def made(*rounds):
         for seed, length in enumerate(rounds):

@@ -230,3 +230,25 @@ def test_help_names_the_commands(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["titan-report", "--help"])
     _, out, _ = told(capsys, "--help")
     assert all(name in out for name in ("runs", "prune", "export"))
+
+
+# --- selection
+
+
+def test_selection_says_what_was_chosen_and_draws_it(runs, tmp_path, capsys):
+    picture = tmp_path / "selection.png"
+    status, out, err = told(capsys, "selection", runs, "--figure", picture)
+    assert (status, err) == (0, "")
+    assert picture.stat().st_size > 10_000
+    assert f"Figure: {picture}" in out
+    assert "What was chosen: digits" in out
+    assert "Overlap of choices: digits" in out
+    assert told(capsys, "export", runs, tmp_path / "data")[0] == 0
+    _, exported, _ = told(capsys, "selection", tmp_path / "data")
+    assert exported.strip() == out.partition("\n\nFigure:")[0]
+
+
+def test_selection_refuses_what_cannot_be_drawn_before_it_reads(runs, tmp_path, capsys):
+    status, out, err = told(capsys, "selection", runs, "--figure", tmp_path / "selection.txt")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "allowed endings: .png, .pdf, .svg" in err

@@ -104,7 +104,14 @@ def begin(folder: Path):
     return process, run_folder
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        # Another process of its own; test_run and test_signals have SIGTERM in this one.
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_the_run_and_the_same_command_goes_on(tmp_path, undisturbed, number, status):
     process, folder = begin(tmp_path)
     process.send_signal(number)

@@ -72,6 +72,41 @@ def test_the_plan_says_what_is_done_what_remains_and_how_long_it_should_take():
     assert third.out.startswith("3 runs: 3 done, 0 to run\ndigits")
 
 
+def own_experiment(folder, *lines):
+    """Write an experiment `mine` and return the options that find it."""
+    path = folder / "own" / "experiment" / "mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(["# @package _global_", *lines]))
+    return "--config-dir", str(folder / "own"), "experiment=mine"
+
+
+def choices_of(runs):
+    """Return what each run of titan was given beside its default."""
+    found = [summary_of(folder) for folder in run_folders(runs)]
+    keys = [(s["seed"], s["choices"]["filter"]["score"], s["choices"]["delay"]) for s in found]
+    return sorted(keys)
+
+
+def test_keys_are_changed_one_alone(tmp_path):
+    """Of two keys with two further values there are 1 + 2 + 1 runs a seed and not 3 x 2."""
+    lines = (
+        "hydra:",
+        "  mode: MULTIRUN",
+        "  sweeper:",
+        "    params: {seed: '0,1'}",
+        "    alone: {filter.score: 'random,div', delay: '0,1', model.widths: null}",
+    )
+    mine = own_experiment(tmp_path, *lines)
+    answer = call(*mine, *TINY)
+    assert answer.out.startswith("8 runs: 0 done, 8 to run")  # delay=1 is the default: one run
+    alone = [("rep_plus_div", 1), ("rep_plus_div", 0), ("random", 1), ("div", 1)]
+    expected = sorted((seed, *each) for seed in (0, 1) for each in alone)
+    assert choices_of(tmp_path / "runs") == expected
+    given = call(*mine, "filter.score=random", "seed=0", *TINY)  # not changed then
+    assert given.out.startswith("2 runs: 1 done, 1 to run")
+    assert (0, "random", 0) in choices_of(tmp_path / "runs")
+
+
 def test_times_of_rounds_come_from_a_measurement_of_costs_first(tmp_path):
     call("selector=rs", *TINY)
     write_json(tmp_path / "runs/digits/small_cnn/fig6/0/costs.json", costs_of(2000, 5000))
@@ -227,6 +262,7 @@ def test_a_killed_sweep_leaves_no_worker_behind(tmp_path):
     assert [summary["status"] for summary in summaries(tmp_path)] == ["interrupted"] * 2
 
 
+@pytest.mark.slow  # joblib starts all workers anew, which import PyTorch, for 1,800 rounds
 @needs_joblib
 def test_a_worker_that_is_killed_costs_no_other_run(tmp_path):
     killed = []

@@ -30,6 +30,7 @@ def test_blocks_by_hand():
             replace(
                 record(t, loss=float(t)),
                 trained_labels=[t % 3, 1],
+                trained_indices=[t % 7, 3],
                 trained_noisy=[t < 5, False],
                 nonfinite=int(t == BLOCK),
             )
@@ -43,6 +44,8 @@ def test_blocks_by_hand():
     assert list(last["chosen"]) == [0, 3, 1, 0]  # rounds 100 and 101 trained labels 1 and 2
     assert (first["noisy"], last["noisy"]) == (5, 0)
     assert (first["nonfinite"], last["nonfinite"]) == (0, 1)
+    assert (first["distinct"], last["distinct"]) == (7, 2)  # round 101 trained sample 3 twice
+    assert (first["repeats"], last["repeats"]) == (14, 1)
     assert first["loss"] == pytest.approx(np.mean(range(BLOCK)))
     assert last["loss"] == BLOCK + 0.5
     assert {last[name] for name in SECONDS} == {0.5, 0.0}  # no waiting

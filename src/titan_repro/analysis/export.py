@@ -29,8 +29,9 @@ class Exported:
 def export_runs(source: Path, folder: Path) -> Exported:
     """Write the runs below `source` that have ended, and others as of their last milestone.
 
-    Runs that `folder`, an export, has already stay unless `source` has them further. Raises
-    RunFolderError if there is nothing to write or `folder` holds something else.
+    Runs that `folder`, an export, has already stay unless `source` has them further, or as far and
+    with what an older export did not keep. Raises RunFolderError if there is nothing to write or
+    `folder` holds something else.
     """
     before = _existing(folder)
     found = collect(source)
@@ -42,19 +43,23 @@ def export_runs(source: Path, folder: Path) -> Exported:
             left_out.append(LeftOut(run.where, run.summary["rounds_done"], run.summary["status"]))
     left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
     chosen = furthest([*before, *measured])
+    known = {run.summary["run_id"]: run for run in before}
     prepared, damaged = [], []
-    for run in chosen.values():
+    for name, run in chosen.items():
         try:
             prepared.append(prepare(run))
         except RunFolderError as error:
             damaged.append(str(error))
+            if name in known:
+                chosen[name] = known[name]
+                prepared.append(prepare(known[name]))
     if not prepared or not measured:
         told = "; ".join([*found.damaged, *damaged]) or "titan-run with paths.runs makes them"
         raise RunFolderError(f"{source}: found no runs to export; {told}")
     write_export(prepared, folder)
     return Exported(
         runs=len(prepared),
-        kept=sum(chosen[run.summary["run_id"]] is run for run in before),
+        kept=sum(chosen[name] is run for name, run in known.items()),
         megabytes=sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6,
         left_out=tuple(left_out),
         damaged=(*found.damaged, *damaged),

@@ -13,7 +13,7 @@ from titan_repro.boards import steps
 from titan_repro.boards.layers import META, Layer, walk
 from titan_repro.boards.work import NO_WORK, Work
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.inference.scoring import scoring_mode
+from titan_repro.models.inference.scoring import pooled, scoring_mode
 from titan_repro.selection.base import Policy
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.selector import Selector
@@ -171,9 +171,7 @@ class RoundCounter:
         """Return the filter's features of samples at once, (samples, *feature_shape), no data."""
         with torch.no_grad(), scoring_mode(self.network, "running"):
             inputs = torch.empty(samples, *self.input_shape, device=META)
-            features = self.network.features(inputs, self.blocks)
-        average = self.pooling == "average" and features.ndim > 2
-        return features.flatten(start_dim=2).mean(dim=2) if average else features
+            return pooled(self.network.features(inputs, self.blocks), self.pooling)
 
     def _filter(self, samples: int, at_once: int | None) -> Work:
         """Return the work of filtering a round; a filter that draws at random does none."""

@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("runs", type=Path, metavar="RUNS", help="folder that titan-run wrote to")
     _figure_option(figure, "the picture, .png .pdf or .svg (results/NAME.png)")
     figure.set_defaults(call=_figure)
+    chosen = commands.add_parser(
+        "selection", help="what selectors chose: classes, noise, samples never, overlap"
+    )
+    _runs_and_rounds(chosen)
+    _prints_tables(chosen)
+    _figure_option(chosen, "also draw it (.png .pdf .svg)")
+    chosen.set_defaults(call=_selection)
     again = commands.add_parser(
         "replay", help="time, energy and memory of finished runs on another device"
     )
@@ -178,6 +185,22 @@ def _figure(options: argparse.Namespace) -> None:
         draw_to(figure, data, path)
         tables += f"\n\nFigure: {path}"
     print(tables)
+
+
+def _selection(options: argparse.Namespace) -> None:
+    from titan_repro.analysis.selection_stats import selection_stats
+    from titan_repro.figures.figure import draw_to, find
+    from titan_repro.figures.pictures import check_format
+    from titan_repro.figures.table import render
+
+    if options.figure is not None:
+        check_format(options.figure)
+    figure = find("selection")
+    stats = selection_stats(_load(options))
+    print(render(figure.tables(stats), options.format))
+    if options.figure is not None:
+        draw_to(figure, stats, options.figure)
+        print(f"\nFigure: {options.figure}", file=_aside(options.format))
 
 
 def _claims(options: argparse.Namespace) -> None:

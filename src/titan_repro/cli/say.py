@@ -9,7 +9,7 @@ CLEAR_LINE = "\r\x1b[2K"
 def say(text: str) -> None:
     """Print at once, over the progress line of a sweep if there is one.
 
-    Where nobody can listen a sweep goes on in silence: its results are saved.
+    Where the output is closed, a sweep goes on in silence: its results are saved.
     """
     try:
         both = sys.stdout.isatty() and sys.stderr is not None and sys.stderr.isatty()

@@ -124,11 +124,14 @@ def _panel(axes: Any, found: Sequence[Gain]) -> None:
     for tick, gain in zip(axes.get_yticklabels(), ranked, strict=True):
         tick.set_fontweight("bold" if gain.selector in ("stratified", "titan") else "normal")
     axes.set_xlabel("points of accuracy over rs of the same seed")
-    _leave_out_collapses(axes, ranked)
+    leave_out_collapses(axes, ranked)
 
 
-def _leave_out_collapses(axes: Any, ranked: Sequence[Gain]) -> None:
-    """Leave selectors that lose over 10 points outside the axes, and write their gain there."""
+def leave_out_collapses(axes: Any, ranked: Sequence[Gain]) -> None:
+    """Leave gains that lose over 10 points outside the axes, and write them there.
+
+    ranked: by their place on the y axis, 0, 1, 2, ...
+    """
     means = np.array([gain.interval.estimate for gain in ranked])
     good = means[means > -10]
     if len(good) == 0 or len(good) == len(means):
@@ -140,6 +143,6 @@ def _leave_out_collapses(axes: Any, ranked: Sequence[Gain]) -> None:
     margin = 0.06 * (high - low)
     axes.set_xlim(low - 3 * margin, high + margin)
     for place, gain in enumerate(ranked):
-        if gain.interval.estimate <= -10:
+        if gain.interval.estimate < low - 3 * margin:
             words = f"{gain.interval.estimate:+.0f}"
             axes.text(low - 2.5 * margin, place, f"◂ {words}", va="center", fontsize="small")

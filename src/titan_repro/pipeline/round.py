@@ -11,7 +11,7 @@ from torch import Tensor
 from titan_repro.models.base import BlockNetwork
 from titan_repro.records.rounds import RoundRecord
 from titan_repro.seeds import generator
-from titan_repro.selection.base import Batch, Needs, Scores
+from titan_repro.selection.base import Batch, Scores
 from titan_repro.selection.selector import Selector
 from titan_repro.selection.uniform import UniformSampling
 from titan_repro.streams.base import Samples
@@ -75,11 +75,10 @@ def to_host(batch: Batch, loss: Tensor) -> dict[str, Any]:
 
 def samples_touched(selector: Selector, arrived: int, candidates: int, size: int) -> dict[str, Any]:
     """Return how many samples each stage of a round touches, as a RoundRecord names it."""
-    unscored = selector.policy.needs in (Needs.NOTHING, Needs.INPUTS)
     return {
         "samples_streamed": arrived,
         "samples_filtered": 0 if selector.filter is None or candidates == 0 else arrived,
-        "samples_scored": 0 if unscored else candidates,
+        "samples_scored": candidates if selector.scores_candidates else 0,
         "samples_trained": size,
     }
 

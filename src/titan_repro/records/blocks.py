@@ -27,11 +27,14 @@ SECONDS = (
 class Kept:
     """What an export keeps of a run's rounds.
 
-    blocks, stretches: as the functions `blocks` and `fold` make them.
+    blocks, stretches, picks: as the functions `blocks`, `fold` and `picks.picks` make them. Of an
+    older export, the columns `distinct` and `repeats` of blocks are empty, and there are no picks;
+    nor are there of a run whose training set's size is not known.
     """
 
     blocks: pd.DataFrame
     stretches: pd.DataFrame
+    picks: pd.DataFrame
     sample_milliseconds: float
 
 
@@ -40,8 +43,9 @@ def blocks(rounds: pd.DataFrame, classes: int) -> pd.DataFrame:
 
     rounds: rows of rounds.parquet from round 0 on. classes: number of labels.
     Columns: `first_round`; `rounds`, how many the block has; `chosen`, a list of how often each
-    class was trained; `noisy`, trained samples that the stream had disturbed; `loss`, mean over
-    the rounds; `nonfinite` and SECONDS, sums.
+    class was trained; `noisy`, trained samples that the stream had disturbed; `distinct`, how many
+    different samples were trained; `repeats`, trained samples that stood in their batch already;
+    `loss`, mean over the rounds; `nonfinite` and SECONDS, sums.
     """
     number = (rounds["round"] // BLOCK).to_numpy()
     grouped = rounds.groupby(number)
@@ -51,6 +55,8 @@ def blocks(rounds: pd.DataFrame, classes: int) -> pd.DataFrame:
             "rounds": grouped.size().to_numpy(),
             "chosen": _class_counts(rounds["trained_labels"], number, classes),
             "noisy": _noisy(rounds["trained_noisy"], number),
+            "distinct": _distinct(rounds["trained_indices"], number),
+            "repeats": _repeats(rounds["trained_indices"], number),
             "loss": rounds["loss"].astype(float).groupby(number).mean().to_numpy(),
             "nonfinite": grouped["nonfinite"].sum().to_numpy(),
             **{name: rounds[name].astype(float).groupby(number).sum() for name in SECONDS},
@@ -114,3 +120,12 @@ def _class_counts(
 def _noisy(flags: "pd.Series[Any]", block: np.ndarray) -> np.ndarray:
     noisy = np.array([sum(row) for row in flags], dtype=int)
     return np.bincount(block, weights=noisy).astype(int)
+
+
+def _distinct(indices: "pd.Series[Any]", block: np.ndarray) -> list[int]:
+    return [len(np.unique(np.concatenate(rows.to_list()))) for _, rows in indices.groupby(block)]
+
+
+def _repeats(indices: "pd.Series[Any]", block: np.ndarray) -> np.ndarray:
+    repeats = np.array([len(row) - len(set(row)) for row in indices], dtype=int)
+    return np.bincount(block, weights=repeats).astype(int)

@@ -103,11 +103,14 @@ def _begun(path: Path) -> list[Begun]:
     return [Begun(path, rounds, folder.config())]
 
 
-def further(run: RecordedRun) -> tuple[int, bool]:
-    """Return what orders the states of one run: rounds until its last result, and if it ended."""
+def further(run: RecordedRun) -> tuple[int, bool, bool]:
+    """Return what orders the states of one run.
+
+    In this order: rounds until its last result, if it ended, if it is kept what it trained.
+    """
     ended, milestones = is_final(run.summary), run.summary["milestones"]
     last = milestones[-1]["rounds"] if milestones else 0
-    return run.summary["rounds_done"] if ended else last, ended
+    return run.summary["rounds_done"] if ended else last, ended, run.has_picks()
 
 
 def furthest(runs: list[RecordedRun]) -> dict[str, RecordedRun]:

@@ -23,6 +23,7 @@ from titan_repro.records.export_schema import (
     BLOCKS,
     CURVES,
     PARTS,
+    PICKS,
     RUNS,
     SIZES,
     SUMMARY,
@@ -71,7 +72,7 @@ def read_export(folder: Path) -> list[RecordedRun]:
     wrong = [text for name, one in checksums.items() if (text := _state_of(folder / name, one))]
     if wrong:
         raise _damaged(folder, ", ".join(wrong))
-    parts = {name: _Rows(_read(folder / name)[0]) for name in PARTS}
+    parts = {name: _Rows(_part(folder, name, name in checksums)) for name in PARTS}
     return [ExportedRun(folder, row, parts) for row in runs.to_pylist()]
 
 
@@ -115,7 +116,7 @@ def prepare(run: RecordedRun) -> Prepared:
     summary = at_milestone(run)
     kept = run.kept()
     curve = run.curve[run.curve["round"] <= summary["rounds_done"]]
-    parts = {CURVES: curve, BLOCKS: kept.blocks, SIZES: kept.stretches}
+    parts = {CURVES: curve, BLOCKS: kept.blocks, SIZES: kept.stretches, PICKS: kept.picks}
     return Prepared(summary["run_id"], _row(run, summary, kept.sample_milliseconds), parts)
 
 
@@ -197,7 +198,11 @@ class ExportedRun:
     def kept(self) -> Kept:
         """Return what the export keeps of the rounds."""
         rows = {name: part.of(self._id) for name, part in self._parts.items()}
-        return Kept(rows[BLOCKS], rows[SIZES], self.sample_milliseconds())
+        return Kept(rows[BLOCKS], rows[SIZES], rows[PICKS], self.sample_milliseconds())
+
+    def has_picks(self) -> bool:
+        """Return whether `kept` says which samples were trained."""
+        return len(self._parts[PICKS].of(self._id)) > 0
 
     def sample_milliseconds(self) -> float:
         """Return the median over rounds of what looking at a sample took, NaN if none was."""
@@ -277,6 +282,20 @@ def _read(path: Path) -> tuple[pa.Table, Mapping[bytes, bytes]]:
     except OSError as error:
         known = error.errno is not None
         raise (unreadable(path, error) if known else _damaged(path, reason(error))) from error
+
+
+def _part(folder: Path, name: str, there: bool) -> pa.Table:
+    """Return a file with several rows a run; columns and files that older exports lack are empty.
+
+    there: whether the export has the file.
+    """
+    if not there:
+        return schema(name).empty_table()
+    table, _ = _read(folder / name)
+    for place, field in enumerate(schema(name)):
+        if field.name not in table.column_names:
+            table = table.add_column(place, field, pa.nulls(len(table), field.type))
+    return table
 
 
 def _state_of(path: Path, checksum: str) -> str | None:

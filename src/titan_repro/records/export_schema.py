@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from titan_repro.records.blocks import BLOCK
+from titan_repro.records.picks import SKETCH
 
 RUNS, CURVES, BLOCKS, SIZES = "runs.parquet", "curves.parquet", "blocks.parquet", "sizes.parquet"
-PARTS = (CURVES, BLOCKS, SIZES)
+PICKS = "picks.parquet"
+PARTS = (CURVES, BLOCKS, SIZES, PICKS)
 """Files with several rows a run, by run id; each names its run in the column run_id."""
 
 
@@ -109,6 +111,8 @@ COLUMNS: dict[str, Sequence[Column]] = {
         Column("rounds", pa.int16(), "rounds in the block"),
         Column("chosen", pa.list_(_COUNT), "trained samples by label, as the stream showed it"),
         Column("noisy", _COUNT, "trained samples that the stream had disturbed"),
+        Column("distinct", _COUNT, "different samples among the trained ones"),
+        Column("repeats", _COUNT, "trained samples that stood in their batch already"),
         Column("loss", pa.float32(), "mean over the rounds of the weighted batch loss"),
         Column("nonfinite", _COUNT, "candidates that the policy could not rank"),
         *(
@@ -126,6 +130,19 @@ COLUMNS: dict[str, Sequence[Column]] = {
         Column("samples_filtered", _COUNT, "samples that the coarse filter looked at in each"),
         Column("samples_scored", _COUNT, "samples that were scored in each"),
         Column("samples_trained", _COUNT, "samples that were trained in each"),
+    ),
+    PICKS: (
+        _RUN_ID,
+        Column("rounds", _COUNT, "a milestone, or the run's end; what follows is as of then"),
+        Column(
+            "times", pa.list_(_COUNT), "how many training samples were trained 0, 1, 2, ... times"
+        ),
+        Column(
+            "sketch",
+            pa.list_(_COUNT),
+            f"how often each of {SKETCH:,} training samples was, the same ones for all runs of one "
+            "task (`sketch_positions` in records/picks.py)",
+        ),
     ),
 }
 

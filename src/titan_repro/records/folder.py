@@ -1,4 +1,4 @@
-"""A run's folder, `<runs>/<task>/<model>/<selector>/<id>/`, as everybody may read it.
+"""A run's folder, `<runs>/<task>/<model>/<selector>/<id>/`, and how it is read.
 
     config.yaml        the whole configuration
     provenance.json    commit, versions, machine, data and command of every start

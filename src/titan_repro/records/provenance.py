@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine, data and command, but nobody's name."""
+"""Where a result comes from: code, versions, machine, data and command, without names."""
 
 import os
 import platform
@@ -28,11 +28,11 @@ _PACKAGES = (
 )
 
 
-def provenance(command: Sequence[str], data: Mapping[str, str]) -> dict[str, Any]:
+def provenance(command: Sequence[str], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what provenance.json says, ready for JSON.
 
     command: the command line, `sys.argv`; empty if there was none. data: at least `source` and
-    `fingerprint` of the Task.
+    `fingerprint` of the Task; `class_sizes`, training samples of each class, for reports.
     The GPU is named if this process has begun to use it, so call this once tensors are in place.
     """
     return {

@@ -10,8 +10,10 @@ from titan_repro.errors import RunFolderError
 from titan_repro.records.blocks import SIZES, Kept, blocks, fold, sample_milliseconds
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.moved import current
+from titan_repro.records.picks import picks
 from titan_repro.records.results import is_final
 from titan_repro.records.storage import damaged
+from titan_repro.records.training_set import class_sizes
 
 _ELSEWHERE = ("paths", "hydra")
 """Parts of a configuration that cannot change a result."""
@@ -56,6 +58,10 @@ class RecordedRun(Protocol):
         """
         ...
 
+    def has_picks(self) -> bool:
+        """Return whether `kept` says which samples were trained."""
+        ...
+
     def sample_milliseconds(self) -> float:
         """Return `blocks.sample_milliseconds` of the rounds that an export keeps."""
         ...
@@ -88,11 +94,22 @@ class FolderRun:
 
     def kept(self) -> Kept:
         """Return what an export keeps of the rounds."""
-        milestones = self.summary["milestones"]
-        last = milestones[-1]["rounds"] if milestones else 0
-        rounds = self._rounds() if is_final(self.summary) else self._rounds().iloc[:last]
+        milestones = [milestone["rounds"] for milestone in self.summary["milestones"]]
+        ended = is_final(self.summary)
+        rounds = self._rounds() if ended else self._rounds().iloc[: max(milestones, default=0)]
         classes = int(self.config["task"]["num_classes"])
-        return Kept(blocks(rounds, classes), fold(rounds), sample_milliseconds(rounds))
+        sizes = class_sizes(self.provenance)
+        until = sorted({*milestones, *([len(rounds)] if ended else [])}) if sizes else []
+        return Kept(
+            blocks(rounds, classes),
+            fold(rounds),
+            picks(rounds, until, sum(sizes or ())),
+            sample_milliseconds(rounds),
+        )
+
+    def has_picks(self) -> bool:
+        """Return whether `kept` says which samples were trained."""
+        return class_sizes(self.provenance) is not None
 
     def sample_milliseconds(self) -> float:
         """Return the median over rounds of what looking at a sample took, NaN if none was."""

@@ -23,7 +23,7 @@ def run_facts(
 
     budget: of `budget_choices`, which is asked before data are looked for.
     """
-    return identity(config, source.form, scoring=selector.scores, budget=budget)
+    return identity(config, source.form, scoring=selector.runs_network, budget=budget)
 
 
 def run_folder(config: DictConfig, facts: dict[str, Any]) -> RunFolder:

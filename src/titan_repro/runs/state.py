@@ -21,7 +21,7 @@ from titan_repro.records.rounds import RoundRecord
 from titan_repro.records.writer import RunWriter
 from titan_repro.runs.callback import Callback
 from titan_repro.runs.job import Job
-from titan_repro.tasks.base import Task
+from titan_repro.tasks.base import Task, counts
 from titan_repro.training import evaluate, fixed_subset, is_evaluated
 
 
@@ -77,7 +77,11 @@ class RunState:
 
     def restore(self, command: Sequence[str]) -> None:
         """Note this start, and go on from the checkpoint if there is one."""
-        data = {"source": self.task.source, "fingerprint": self.task.fingerprint}
+        data = {
+            "source": self.task.source,
+            "fingerprint": self.task.fingerprint,
+            "class_sizes": counts(self.task)["train"].tolist(),
+        }
         checkpoint = self.writer.start(self.job.text, provenance(command, data))
         if checkpoint is not None:
             self.executor.load_state_dict(checkpoint.state["executor"])

@@ -5,13 +5,14 @@ With g the gradient of a candidate's loss, Lemma 2 fills a batch of B in two ste
     class y gets  B_y = B * I(y) / (sum of all I)      I(y) = |S_y| sqrt(V[g] - V[|g|])  Equation 2
     x in y gets   pi  = B_y * |g| / (sum of |g| in y)                                    Equation 3
 
-and pi is how often x is expected in the batch. Under the uniform distribution on S_y
+and pi, the inclusion number, is how often x is expected in the batch. S_y are the candidates of
+class y. Under the uniform distribution on S_y
 
     V[g] - V[|g|] = (E|g|^2 - |E g|^2) - (E|g|^2 - (E|g|)^2) = (E|g|)^2 - |E g|^2,
 
-which is beta* - gamma of Theorem 2; under any other P it is not. It is called the spread (squared)
-below: zero if all gradients of a class point the same way, however long they are. A class needs
-two means for it, E|g| and |E g|, and both come from the last layer in closed form (`gradients`).
+which is beta* - gamma of Theorem 2; under any other P it is not. Its root is called the spread
+below: zero if all gradients of a class point the same way, however long they are. It takes two
+means of a class, E|g| and |E g|, and both come from the last layer in closed form (`gradients`).
 """
 
 from collections.abc import Mapping
@@ -92,19 +93,18 @@ class ClassifiedImportanceSampling:
         """Draw `batch_size` candidates; with `ema` also take this round into the average."""
         check_batch(candidates, batch_size)
         labels, classes = candidates.labels.numpy(), len(candidates.stream_counts)
-        norms, class_mean_norms = norms_and_class_means(candidates, self.gradient)
-        scores, usable = usable_scores(norms)  # |g|
+        norms, norms_of_means = norms_and_class_means(candidates, self.gradient)  # |g|, |E g|
+        scores, usable = usable_scores(norms)  # I(x, y) of Equation 3
         counts = np.bincount(labels, usable, classes)
         mean_norms = np.bincount(labels, scores, classes) / np.maximum(counts, 1.0)  # E|g|
 
-        mass = self._mass(counts, candidates.stream_counts.double().numpy())
-        squared_spread = self._squared_spread(counts, mean_norms, class_mean_norms)
-        importance = self._importance(counts, mass, squared_spread, mean_norms)
+        mass = self._mass(counts, candidates.stream_counts.double().numpy())  # |S_y|
+        squared_spread = self._squared_spread(counts, mean_norms, norms_of_means)  # V[g] - V[|g|]
+        importance = self._importance(counts, mass, squared_spread, mean_norms)  # Equation 2
 
-        allot = inclusion_numbers
-        if self.sampling == "without_replacement":
-            allot = distinct_inclusion_numbers
-        numbers = allot(scores, usable, labels, importance, batch_size)
+        distinct = self.sampling == "without_replacement"
+        allot = distinct_inclusion_numbers if distinct else inclusion_numbers
+        numbers = allot(scores, usable, labels, importance, batch_size)  # pi of Lemma 2
         picks = draw(numbers, labels, batch_size, self.sampling, generator)
         share = mass / mass.sum() / np.maximum(counts, 1.0)  # (C,) of the mean, for one candidate
         return Selection(
@@ -121,10 +121,10 @@ class ClassifiedImportanceSampling:
         return counts
 
     def _squared_spread(
-        self, counts: np.ndarray, mean_norms: np.ndarray, class_mean_norms: np.ndarray
+        self, counts: np.ndarray, mean_norms: np.ndarray, norms_of_means: np.ndarray
     ) -> np.ndarray:
         """Return V[g] - V[|g|] of each class, (C,), estimated as `class_importance` says."""
-        plugin = plugin_spread(mean_norms, class_mean_norms)
+        plugin = plugin_spread(mean_norms, norms_of_means)
         if self.class_importance == "plugin":
             return plugin
         bessel = bessel_spread(plugin, counts, mean_norms)
@@ -160,12 +160,12 @@ class ClassifiedImportanceSampling:
         self._average = None if average is None else average.cpu().numpy().copy()
 
 
-def plugin_spread(mean_norms: np.ndarray, class_mean_norms: np.ndarray) -> np.ndarray:
+def plugin_spread(mean_norms: np.ndarray, norms_of_means: np.ndarray) -> np.ndarray:
     """Return (E|g|)^2 - |E g|^2 of each class, (C,): Equation 2 as it stands, squared.
 
     Zero for a class of one candidate or of equal gradients, down to RESOLUTION.
     """
-    squared: np.ndarray = (mean_norms - class_mean_norms) * (mean_norms + class_mean_norms)
+    squared: np.ndarray = (mean_norms - norms_of_means) * (mean_norms + norms_of_means)
     squared[squared < (RESOLUTION * mean_norms) ** 2] = 0.0
     return squared
 

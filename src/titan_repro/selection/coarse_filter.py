@@ -1,13 +1,15 @@
 """The coarse filter: from the samples of a round to a few candidates (paper section 3.3).
 
-A round goes as follows, for samples in order of arrival, each with a feature f, the output of the
-network's first blocks, and a label y.
+Samples arrive one after the other, each with a label y and a feature f, the output of the network's
+first blocks. With each
 
-1. The running sums of each class, n_y = sum 1, s_y = sum f and r_y = sum |f|^2, are multiplied by
-   `decay` (`class_sums`). Class quotas are computed from n_y (`queue.class_quotas`).
-2. Each sample is added to its class's sums and scored then, with m = s_y / n_y and q = r_y / n_y,
-   both including the sample itself: Rep and Div of the paper, below.
-3. The candidates are kept by score and quota, equal scores in order of arrival (`queue`).
+1. the running sums of its class grow: n_y = sum 1, s_y = sum f, r_y = sum |f|^2 (`class_sums`);
+2. it is scored by them, with m = s_y / n_y and q = r_y / n_y for the paper's two averages E f(x')
+   and E |f(x')|^2, the sample itself included: Rep and Div below;
+3. it is offered to a buffer that keeps the highest scores, the paper's priority queue (`queue`).
+
+Two steps at the beginning of a round are not the paper's: the sums are multiplied by `decay`, and
+each class gets a quota of the buffer's slots, by n_y (`queue.class_quotas`; `global`: none).
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +35,7 @@ ROUNDING = 1e-12
 
 
 def representativeness(of: Moments) -> np.ndarray:
-    """Return Rep = -|f - m|^2, (v,): closeness to the class centroid."""
+    """Return Rep = -|f - m|^2 = -(|f|^2 - 2 <f, m> + |m|^2), (v,): closeness to the centroid."""
     return -_above_rounding(of.feature_square - 2 * of.product + of.centroid_square, of)
 
 
@@ -43,21 +45,30 @@ def diversity(of: Moments) -> np.ndarray:
 
 
 def class_variance(of: Moments) -> np.ndarray:
-    """Return Rep + Div = q - |m|^2, (v,): the sample's own feature cancels.
+    """Return Rep + Div = q - |m|^2, (v,): the paper's score, which is the variance of the class.
 
-    Computed in this form, not as a sum, so that what is left of a sample in it is the state of
-    its class's estimators at its arrival and not the rounding error of two cancelling terms.
+    The sample's own feature cancels, so this ranks classes, not samples. Inside a class only the
+    drift of the averages during the round orders the samples: those are kept at whose arrival the
+    class's running variance was highest, often neighbours in time, and with another order of
+    arrival others would be. Added up from Rep and Div, rounding errors would rank instead.
     """
     return _above_rounding(of.class_square - of.centroid_square, of)
+
+
+def _above_rounding(distance: np.ndarray, of: Moments) -> np.ndarray:
+    """Return squared distances, (v,), with 0 for those that are nothing but rounding error."""
+    scale = of.feature_square + of.class_square
+    return np.where(distance <= ROUNDING * scale, 0.0, distance)
 
 
 SCORES: Mapping[str, Callable[[Moments], np.ndarray] | None] = {
     "rep_plus_div": class_variance,
     "rep": representativeness,
     "div": diversity,
-    "rank_mix": representativeness,
+    "rank_mix": representativeness,  # of which the highest are kept and the lowest
     "random": None,  # does not look at features
 }
+"""What ranks the samples of a round, by the value of `filter.score`."""
 
 
 class Admission(NamedTuple):
@@ -75,23 +86,16 @@ class Admission(NamedTuple):
 class CoarseFilter:
     """Keeps the `budget` most promising samples of each round; memory does not grow with it.
 
-    With an adaptive budget it puts all samples of the round in order instead (`priority_order`),
-    and how many of them are candidates is known when time for scoring is up.
+    With an adaptive budget (section 3.4) it puts all samples of the round in order instead
+    (`priority_order`), and how many are candidates is known when time for scoring is up.
 
     Arguments, all named `filter.<argument>` in the configuration:
     budget: number of candidates kept, at least 1, or "adaptive". None in `self.budget` stands for
         the latter.
-    score:
-        `rep`: -|f - m|^2, closeness to the class centroid.
-        `div`: |f|^2 + q - 2 <f, m>, mean squared distance to the samples of the class.
-        `rep_plus_div`: their sum, the paper's score. It is q - |m|^2, the variance of the class:
-            f cancels, so it ranks classes, not samples. Inside a class only the drift of the
-            estimators during the round orders the samples: those are kept at whose arrival
-            the class's running variance was highest, often neighbours in time, and with
-            another order of arrival others would be.
-        `rank_mix`: half the slots to the highest `rep`, half to the lowest, which inside a class
-            is the highest `div`.
-        `random`: a uniform draw for each sample; features are not looked at and may be None.
+    score: `rep`, `div` or their sum `rep_plus_div`, the paper's, which ranks classes only (see
+        `class_variance`); `rank_mix`: half the slots to the highest `rep`, half to the lowest,
+        which inside a class is the highest `div`; `random`: a uniform draw for each sample, whose
+        feature is not looked at and may be None.
     quota: `per_class_proportional`, `per_class_equal` or `global`; see `class_quotas`.
     decay: above 0, at most 1; 1 keeps the paper's running sums over the whole stream, less
         forgets, since features drift while the model trains.
@@ -129,20 +133,10 @@ class CoarseFilter:
         self.quota: str = quota
         self.class_sums = ClassSums(num_classes, decay)
 
-    @property
-    def needs_features(self) -> bool:
-        """Whether features must be given; if not, the forward pass can be saved."""
-        return SCORES[self.score] is not None
-
-    @property
-    def both_ends(self) -> bool:
-        """Whether the lowest scores are kept along with the highest."""
-        return self.score == "rank_mix"
-
     def admit(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
     ) -> Admission:
-        """Choose the candidates of a round and update the running sums.
+        """Add a round's samples to the running sums and return which of them are candidates.
 
         features: (v, *feature_shape) floating point, on any device; None is enough for `random`.
         labels: (v,) int64, on any device.
@@ -181,16 +175,14 @@ class CoarseFilter:
         Rounded to single precision, about that of the features: so the order in which the double
         precision arithmetic behind it adds does not show in a ranking, and equal scores tie.
         """
-        known, rule = labels.cpu().numpy(), SCORES[self.score]
+        classes, rule = labels.cpu().numpy(), SCORES[self.score]
         if rule is None:
-            self.class_sums.count(known)
-            draws: list[float | None] = torch.rand(
-                len(labels), dtype=torch.float64, generator=generator
-            ).tolist()
-            return draws
+            self.class_sums.count(classes)
+            draws = torch.rand(len(labels), dtype=torch.float64, generator=generator)
+            return list(draws.tolist())
         if features is None or len(features) != len(labels):
             raise ValueError(f"filter.score {self.score} needs the feature of every sample")
-        moments = self.class_sums.add(flat_rows(features).cpu(), known)
+        moments = self.class_sums.add(flat_rows(features).cpu(), classes)
         with np.errstate(all="ignore"):  # of what is not finite
             single = rule(moments).astype(np.float32).tolist()
         finite = moments.finite.tolist()
@@ -199,7 +191,10 @@ class CoarseFilter:
     def _all_in_order(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
     ) -> Admission:
-        """Do as `admit` with an adaptive budget; classes have their masses of before the round."""
+        """Do as `admit` with an adaptive budget: all samples, in `priority_order`.
+
+        Slots are shared out by the masses that classes have before the round.
+        """
         self.class_sums.start_round()
         if self.quota == "global":
             strata, masses = [0] * len(labels), [1.0]
@@ -210,6 +205,16 @@ class CoarseFilter:
         order = priority_order(scores, strata, masses, self.both_ends)
         return Admission(torch.tensor(order), scores.count(None))
 
+    @property
+    def needs_features(self) -> bool:
+        """Whether features must be given; if not, the forward pass can be saved."""
+        return SCORES[self.score] is not None
+
+    @property
+    def both_ends(self) -> bool:
+        """Whether the lowest scores are kept along with the highest."""
+        return self.score == "rank_mix"
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return what is remembered between rounds: the running sums of each class."""
         return self.class_sums.state_dict()
@@ -217,8 +222,3 @@ class CoarseFilter:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state_dict` returned."""
         self.class_sums.load_state_dict(state)
-
-
-def _above_rounding(distance: np.ndarray, of: Moments) -> np.ndarray:
-    scale = of.feature_square + of.class_square
-    return np.where(distance <= ROUNDING * scale, 0.0, distance)

@@ -87,8 +87,8 @@ def capped_shares(weights: np.ndarray, capacities: np.ndarray, total: float) -> 
     """Share `total` in proportion to weights (n,) >= 0, no share above its capacity (n,).
 
     total: at most the capacities of positive weights. Returns min(capacity, factor * weight) with
-    one factor for all. Who would get more than the capacity gets that, and the rest is shared out
-    among the others, until nobody would.
+    one factor for all: a share above its capacity is cut to it, and what is left over is shared
+    out among the others, until none exceeds its own.
     """
     shares = np.zeros(len(weights))
     free = weights > 0

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
-from titan_repro.models.inference.scoring import ScoringNetwork, scoring_mode, take_rows
+from titan_repro.models.inference.scoring import (
+    ScoringNetwork,
+    pooled,
+    scoring_mode,
+    take_rows,
+)
 from titan_repro.selection.base import Batch, Candidates, Needs, Policy, Scores, Selection
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.full_gradients import full_gradient_moments
@@ -47,39 +52,6 @@ class Selector:
         self.scoring_norm = scoring_norm
         self._scoring: ScoringNetwork | None = None
 
-    @property
-    def scores(self) -> bool:
-        """Whether the network is run on samples to choose among them."""
-        return self.filter is not None or self.scores_candidates
-
-    @property
-    def needs_features(self) -> bool:
-        """Whether the filter runs the network's first blocks on all arrivals."""
-        return self.filter is not None and self.filter.needs_features
-
-    @property
-    def scores_candidates(self) -> bool:
-        """Whether the policy runs the network on all candidates."""
-        return self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
-
-    @property
-    def reads_inputs(self) -> bool:
-        """Whether the inputs of all arrivals are needed to choose among them."""
-        return self.filter is not None or self.policy.needs is not Needs.NOTHING
-
-    @property
-    def blocks_passed(self) -> int:
-        """How many blocks of the network candidates have been through when they are scored.
-
-        Scoring goes on from the filter's features, where it is a forward pass. Not with a batch's
-        own statistics: a round's arrivals have others than its candidates. Nor with an adaptive
-        budget: most of the round's features would be handed on for nothing.
-        """
-        forward = self.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
-        if self.filter is None or not self.filter.needs_features or self.filter.budget is None:
-            return 0
-        return self.blocks if forward and self.scoring_norm == "running" else 0
-
     @torch.no_grad()
     def admit(
         self,
@@ -93,20 +65,19 @@ class Selector:
 
         keep: how many of the samples that the filter gives; None: all of them.
         """
-        labels = arrivals.labels.cpu()
-        counts = labels.new_zeros(self.classes).scatter_add(0, labels, torch.ones_like(labels))
+        counts = arrivals.labels.cpu().bincount(minlength=self.classes)  # (C,)
         if self.filter is None:
-            return Candidates(
-                arrivals, counts, stream.inputs(arrivals) if self.reads_inputs else None
-            )
-        inputs = stream.inputs(arrivals)
-        self._scoring_network(network).refresh()
-        maps = self._maps(network, inputs) if self.needs_features else None
-        features = None if maps is None else self._pooled(maps)
+            inputs = stream.inputs(arrivals) if self.reads_inputs else None
+            return Candidates(arrivals, counts, inputs)
+        rows, features, passed = stream.inputs(arrivals), None, self.blocks_passed
+        if self.needs_features:
+            scoring = self._scoring_network(network)
+            scoring.refresh()
+            maps = scoring.features(rows, self.blocks)
+            features = pooled(maps, self.pooling)
+            rows = maps if passed > 0 else rows
         positions, nonfinite = self.filter.admit(features, arrivals.labels, draws)
-        kept = positions[:keep].to(inputs.device)
-        passed = self.blocks_passed
-        rows = inputs if maps is None or passed == 0 else maps
+        kept = positions[:keep].to(rows.device)
         return Candidates(arrivals.take(kept), counts, take_rows(rows, kept), nonfinite, passed)
 
     @torch.no_grad()
@@ -138,33 +109,11 @@ class Selector:
 
     @torch.no_grad()
     def select(
-        self, admitted: Candidates, candidates: Scores, size: int, draws: torch.Generator
+        self, admitted: Candidates, scored: Scores, batch_size: int, draws: torch.Generator
     ) -> tuple[Batch, Selection]:
         """Let the policy choose; return the batch and what the policy says of it."""
-        selection = self.policy.select(candidates, size, draws)
+        selection = self.policy.select(scored, batch_size, draws)
         return selection.batch(admitted.arrivals), selection
-
-    def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
-        """Return the features of single samples, (v, *feature_shape), if they are needed.
-
-        With the weights of the last round that began with `admit`.
-        """
-        return self._pooled(self._maps(network, inputs)) if self.needs_features else None
-
-    def _maps(self, network: BlockNetwork, inputs: Tensor) -> Tensor:
-        """Return the output of the first blocks."""
-        return self._scoring_network(network).features(inputs, self.blocks)
-
-    def _scoring_network(self, network: BlockNetwork) -> ScoringNetwork:
-        """Return the forward passes of `network`, kept as long as it is this one that is given."""
-        if self._scoring is None or self._scoring.network is not network:
-            self._scoring = ScoringNetwork(network, self.scoring_norm)
-        return self._scoring
-
-    def _pooled(self, maps: Tensor) -> Tensor:
-        """Return what the filter looks at."""
-        average = self.pooling == "average" and maps.ndim > 2
-        return maps.flatten(start_dim=2).mean(dim=2) if average else maps
 
     def state_dict(self) -> dict[str, Any]:
         """Return what filter and policy remember between rounds."""
@@ -178,3 +127,54 @@ class Selector:
         if self.filter is not None:
             self.filter.load_state_dict(state["filter"])
         self.policy.load_state_dict(state["policy"])
+
+    # What others must know before a round: who needs the network, who the inputs.
+
+    @property
+    def runs_network(self) -> bool:
+        """Whether the network may be run on samples to choose among them."""
+        return self.filter is not None or self.scores_candidates
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the filter runs the network's first blocks on all arrivals."""
+        return self.filter is not None and self.filter.needs_features
+
+    @property
+    def scores_candidates(self) -> bool:
+        """Whether the policy runs the network on all candidates."""
+        return self.policy.needs not in (Needs.NOTHING, Needs.INPUTS)
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether the inputs of all arrivals are needed to choose among them."""
+        return self.filter is not None or self.policy.needs is not Needs.NOTHING
+
+    @property
+    def blocks_passed(self) -> int:
+        """How many blocks of the network candidates have been through when they are scored.
+
+        Scoring goes on from the filter's features, where it is a forward pass. Not with a batch's
+        own statistics: a round's arrivals have others than its candidates. Nor with an adaptive
+        budget: most of the round's features would be handed on for nothing.
+        """
+        forward = self.policy.needs in (Needs.LOGITS, Needs.EMBEDDINGS)
+        if self.filter is None or not self.filter.needs_features or self.filter.budget is None:
+            return 0
+        return self.blocks if forward and self.scoring_norm == "running" else 0
+
+    def features(self, network: BlockNetwork, inputs: Tensor) -> Tensor | None:
+        """Return the features of single samples, (v, *feature_shape), if they are needed.
+
+        With the weights of the last round that began with `admit`.
+        """
+        if not self.needs_features:
+            return None
+        maps = self._scoring_network(network).features(inputs, self.blocks)
+        return pooled(maps, self.pooling)
+
+    def _scoring_network(self, network: BlockNetwork) -> ScoringNetwork:
+        """Return the forward passes of `network`, kept as long as it is this one that is given."""
+        if self._scoring is None or self._scoring.network is not network:
+            self._scoring = ScoringNetwork(network, self.scoring_norm)
+        return self._scoring

@@ -99,6 +99,15 @@ def scoring_mode(model: nn.Module, norm: str) -> Iterator[None]:
             setattr(layer, name, value)
 
 
+def pooled(maps: Tensor, pooling: str) -> Tensor:
+    """Return the features that the filter looks at, of the output (n, channels, ...) of a block.
+
+    pooling: average, over all positions of a channel: (n, channels); none: the output as it is.
+    """
+    average = pooling == "average" and maps.ndim > 2
+    return maps.flatten(start_dim=2).mean(dim=2) if average else maps
+
+
 def flat_rows(features: Tensor) -> Tensor:
     """Return features (n, channels, ...) as rows (n, f), channels last.
 
