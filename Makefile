@@ -26,7 +26,8 @@ status=0; for experiment in $(1); do \
 done
 endef
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign fig6 fig7 fig8 fig9 fig10 clean
+.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign \
+	figures check-figures check-results all fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -37,11 +38,19 @@ help:
 	@echo "make bench-pipeline  rs, Titan in sequence and Titan in three processes, side by side"
 	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
 	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
+	@echo "make figures  every figure and table of results/ from the runs in results/data"
+	@echo "make check-figures   is what is committed in results/ what results/data gives?"
+	@echo "make all      what of the campaign and the figures is missing in results/data, then figures"
+	@echo "make check-results   three small runs again: are they still what results/ says?"
+	@echo "make fig1     accuracy and time by data utilisation; ROUNDS, SEEDS, JOBS, RUNS as above"
+	@echo "make fig2     time of a round, batches of 10 and 25; ROUNDS, SEEDS, JOBS, RUNS as above"
+	@echo "make fig5     errors of batches at training states, 4 models; about 20 minutes"
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
 	@echo "make fig7     training curves of the image models; ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig10    50 devices in a federation; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig9     15 to 100 candidates; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
+	@echo "make fig11    noisy streams; ROUNDS, SEEDS, JOBS, RUNS as above"
 
 setup: $(READY)
 
@@ -94,21 +103,41 @@ campaign: setup
 	$(call sweeps,$(addprefix campaign_,movement images long baselines resnet34 resnet50)); \
 	exit $$status
 
+# On a machine without data sets or runs, from what is committed.
+figures: setup
+	$(BIN)/titan-report figures results/data results
+
+check-figures: setup
+	$(BIN)/titan-report figures results/data results --check
+
+check-results: setup
+	$(BIN)/python scripts/check_results.py
+
+# Runs that results/data has are not run again. The export keeps what it has and takes what is new.
+all: setup
+	$(call sweeps,$(addprefix campaign_,movement images long baselines resnet34 resnet50)); \
+	failed=$$status; $(call sweeps,fig1 fig2 fig11,paths.export=results/data); \
+	if [ -d $(RUNS) ]; then $(BIN)/titan-report export $(RUNS) results/data || exit $$?; fi; \
+	$(BIN)/titan-report figures results/data results || exit $$?; exit $$((failed | status))
+
 # A figure is drawn from the runs of its experiments, which its module names.
-FIGURES := fig6 fig7 fig8 fig9 fig10
+FIGURES := fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11
 $(FIGURES): fig%: setup runs-fig%
 	$(BIN)/titan-report figure $@ $(RUNS)
 
-# What has been measured is not measured again; delete $(RUNS)/*/*/fig6 for that.
-.PHONY: runs-fig6 runs-fig7 runs-fig8 runs-fig9 runs-fig10
+# What has been measured is not measured again; delete $(RUNS)/*/*/fig5 or fig6 for that.
+.PHONY: $(addprefix runs-,$(FIGURES))
+runs-fig5: setup
+	$(BIN)/titan-run $(LAUNCHER) experiment=fig5 paths.runs=$(RUNS)
+	$(BIN)/titan-run $(LAUNCHER) experiment=fig5 task=dsads model=mlp paths.runs=$(RUNS)
+
 runs-fig6: setup
 	$(BIN)/titan-run experiment=fig6 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=speech_spectrograms model=resnet34 paths.runs=$(RUNS)
 	$(BIN)/titan-run experiment=fig6 task=dsads model=mlp paths.runs=$(RUNS)
 
-runs-fig7: setup
-	$(BIN)/titan-run $(LAUNCHER) experiment=table1_images seed=$(SEEDS) rounds=$(ROUNDS) \
-		paths.runs=$(RUNS)
+runs-fig1 runs-fig2 runs-fig7 runs-fig11: runs-fig%: setup
+	$(BIN)/titan-run $(LAUNCHER) experiment=fig$* seed=$(SEEDS) rounds=$(ROUNDS) paths.runs=$(RUNS)
 
 runs-fig8 runs-fig9 runs-fig10: runs-fig%: setup
 	$(BIN)/titan-run $(LAUNCHER) experiment=fig$* model=$(MODEL) seed=$(SEEDS) rounds=$(ROUNDS) \

@@ -1,4 +1,4 @@
-"""Figure 7: training curves of all runs below RUNS.
+"""Figure 7: training curves of the runs of Table 1 below RUNS.
 
 python scripts/fig7.py RUNS [--figure results/fig7.png]
 """

@@ -121,3 +121,93 @@ def write_costs(runs: Path, *contents: dict) -> Path:
         folder.mkdir(parents=True)
         (folder / "costs.json").write_text(json.dumps(content))
     return runs
+
+
+def variance(model: str, **changes: object) -> dict:
+    """Build what variance.json says of a model at rounds 0 and 500; rs has the variance 8 / B.
+
+    Other selectors have FACTORS of that, a quarter of it as squared bias where they are biased.
+    changes: replace entries.
+    """
+    content = {
+        "format": 1,
+        "measurement": "variance",
+        "experiment": "fig5",
+        "id": f"{model}4567",
+        "task": "cifar10",
+        "seed": 0,
+        "trained_by": "rs",
+        "data_source": "by hand",
+        "velocity": 100,
+        "batch_size": 10,
+        "filter_budget": 30,
+        "batch_norm": False,
+        "rounds": 2,
+        "draws": 9,
+        "full_rounds": 0,
+        "trained_draws": 0,
+        "decomposition": [
+            {
+                "state": state,
+                "gradients": "last_layer",
+                "rs": 8.0,
+                "stratified": 4.0,
+                "importance_sampling": 6.0,
+                "cis": 2.0,
+                "squared_mean": 0.5,
+                "samples": 10**9,  # so that without replacement is as with it
+                "batch_size": 10,
+                "unfilled": 3.0,
+            }
+            for state in (0, 500)
+        ],
+        "errors": [
+            {
+                "state": state,
+                "gradients": "last_layer",
+                "batch_size": size,
+                "selector": name,
+                "mean_squared": factor * 8.0 / size,
+                "variance": factor * (8.0 if _unbiased(name) else 6.0) / size,
+                "squared_bias": 0.0 if _unbiased(name) else factor * 2.0 / size,
+                "standard_error": 0.01 * factor * 8.0 / size,
+            }
+            for state in (0, 500)
+            for size in (5, 10)
+            for name, factor in FACTORS.items()
+        ],
+        "stability": [
+            {"state": 500, "lag": lag, "pearson": 1 - lag / 10, "spearman": 0.5, "samples": 200}
+            for lag in (1, 2)
+        ],
+        **changes,
+    }
+    return json.loads(json.dumps({**content, "model": model}))
+
+
+FACTORS = {
+    "rs": 1.0,
+    "stratified": 0.5,
+    "is": 0.75,
+    "cis": 2.0,
+    "cis_unbiased": 0.25,
+    "titan": 3.0,
+    "titan_unbiased": 0.3,
+    "coarse_random": 1.1,
+    "random_cis": 2.5,
+    "random_cis_unbiased": 0.6,
+    "greedy": 0.1,
+}
+
+
+def _unbiased(name: str) -> bool:
+    return name in ("rs", "is", "stratified") or name.endswith("_unbiased")
+
+
+def write_variance(runs: Path, *contents: dict) -> Path:
+    for content in contents:
+        parts = (content["task"], content["model"], content["experiment"], content["id"])
+        folder = runs.joinpath(*parts)
+        folder.mkdir(parents=True)
+        (folder / "variance.json").write_text(json.dumps(content))
+    return runs

@@ -21,7 +21,8 @@ PACKAGE = ROOT.name
 # A room imports rooms of lower lines, never of its own line or of a higher one.
 ORDER = [
     ["cli"],  # parses, calls, prints: nothing needs a command
-    ["costs", "figures"],  # measures runs side by side; draws runs: neither changes what a run does
+    # Measures runs side by side; draws runs; measures states: none changes what a run does.
+    ["costs", "figures", "variance"],
     ["claims"],  # what became of each of the paper's claims: numbers, no ink
     ["analysis", "runs"],  # reads run folders; makes them: what they share is in records
     ["federated"],  # a round of many devices, each of which runs the pipeline's

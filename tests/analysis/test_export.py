@@ -10,8 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from handmade import costs, write_costs
 from stopping import StopAfter
 from titan_repro.analysis.clocks import choose_clock
+from titan_repro.analysis.costs import load_costs
 from titan_repro.analysis.export import export_runs
 from titan_repro.analysis.load import load_runs
 from titan_repro.cli.report import replay_on
@@ -279,3 +281,20 @@ def test_nothing_to_export_writes_nothing(tmp_path):
 
 def test_the_keys_of_a_summary_are_columns_in_the_same_words():
     assert {column.name for column in SUMMARY} == {field.name for field in fields(Summary)}
+
+
+def test_measurements_come_along_without_commands(tmp_path):
+    made = write_costs(tmp_path / "runs", costs("mlp"), costs("alexnet"))
+    (path,) = made.rglob("mlp*/costs.json")
+    told = {"machine": {"cpu": "C", "cores": 2}, "command": ["titan-run", "paths.runs=/secret"]}
+    path.with_name("provenance.json").write_text(json.dumps(told))
+    exported = export_runs(made, tmp_path / "data")  # no run at all is no reason to refuse
+    assert (exported.runs, exported.measurements) == (0, 2)
+    before, after = load_costs(made), load_costs(tmp_path / "data")
+    assert [costs.content for costs in after] == [costs.content for costs in before]
+    assert [costs.machine() for costs in after] == [costs.machine() for costs in before]
+    assert "C, 2 cores" in [costs.machine() for costs in after]
+    texts = [path.read_text() for path in (tmp_path / "data").rglob("*.json")]
+    assert not any("secret" in text for text in texts)
+    again = export_runs(tmp_path / "data", tmp_path / "data")
+    assert again.measurements == 2

@@ -30,15 +30,16 @@ from titan_repro.costs.rounds import (
     SideBySide,
     hidden_share,
     run_side_by_side,
-    with_selector,
 )
 from titan_repro.errors import ConfigurationError, PipelineError, RunFolderError
+from titan_repro.records import measured as measured_folders
 from titan_repro.runs.build import (
     build_executor,
     build_loader,
     build_network,
     build_workers,
     load_task,
+    with_selector,
 )
 from titan_repro.tasks.base import locate
 
@@ -77,7 +78,7 @@ def measured(configure, folder, monkeypatch):
 
 def test_everything_is_measured_with_its_unit(measured, folder):
     content = json.loads((measured.folder / "costs.json").read_text())
-    assert content == measured.costs
+    assert content == measured.content
     assert measured.folder.relative_to(folder).parts[:-1] == ("digits", "small_cnn", "fig6")
     assert {path.name for path in measured.folder.iterdir()} == {
         "config.yaml",
@@ -120,7 +121,7 @@ def test_what_has_been_measured_is_not_measured_again(measured, configure, folde
     monkeypatch.setattr(costs, "load_task", None)  # calling it would fail
     again = measure_costs(configure(*TINY, f"paths.runs={folder}"))
     assert again.already_there
-    assert again.costs == measured.costs
+    assert again.content == measured.content
 
 
 def test_damaged_costs_are_named(measured, configure, folder):
@@ -191,7 +192,7 @@ def test_the_name_of_a_measurement(configure, monkeypatch):
         names[overrides] = folder.name
         raise ZeroDivisionError
 
-    monkeypatch.setattr(costs, "exclusive", stop)
+    monkeypatch.setattr(measured_folders, "exclusive", stop)
     same = [(), ("budget=cpu",), ("evaluate_every=7",), ("experiment.name=other",)]
     other = [
         ("experiment.rounds=4",),

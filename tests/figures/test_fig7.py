@@ -9,8 +9,9 @@ from handmade import run, runs_of
 from titan_repro.analysis.clocks import OwnClock
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures import fig7
+from titan_repro.figures.curves import FEW_POINTS
 from titan_repro.figures.figure import draw_to
-from titan_repro.figures.style import LOOKS, PAPER_COLOUR, looks
+from titan_repro.figures.style import LOOKS, PAPER_COLOUR, QUIET_COLOUR, looks
 from titan_repro.paper.published import curve
 
 RUNS = runs_of(
@@ -51,18 +52,27 @@ def test_a_panel_a_setting_with_axes_that_say_what_they_are(figure):
         assert axes.get_ylabel().endswith(", %")
 
 
+def words(axes):
+    """The words at the ends of lines."""
+    return [text.get_text() for text in axes.texts]
+
+
 def test_lines_are_means_as_far_as_all_seeds_go(figure):
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert list(lines) == [
-        "rs (2 seeds)",
-        "titan filter.budget=20 (1 seed)",
-        "titan filter.budget=30 (1 seed)",
-    ]
-    rs = lines["rs (2 seeds)"]
-    assert list(rs.get_xdata()) == [0, 50]  # at 100 only one seed is left
-    assert list(rs.get_ydata()) == pytest.approx([15, 50])
-    assert list(lines["titan filter.budget=20 (1 seed)"].get_ydata()) == pytest.approx([10, 70, 90])
+    assert list(lines) == ["rs", "titan filter.budget=20", "titan filter.budget=30"]
+    assert list(lines["rs"].get_xdata()) == [0, 50]  # at 100 only one seed is left
+    assert list(lines["rs"].get_ydata()) == pytest.approx([15, 50])
+    assert list(lines["titan filter.budget=20"].get_ydata()) == pytest.approx([10, 70, 90])
     assert len(figure.axes[0].collections) == 1  # the range of rs; one seed has none
+
+
+def test_each_line_has_its_name_value_and_seeds_at_its_end_and_there_is_no_legend(figure):
+    assert sorted(words(figure.axes[0])) == [
+        "rs 50.0 (2)",
+        "titan filter.budget=20 90.0 (1)",
+        "titan filter.budget=30 80.0 (1)",
+    ]
+    assert all(axes.get_legend() is None for axes in figure.axes)
 
 
 def test_a_selector_has_its_colour_and_its_variants_other_dashes(figure):
@@ -72,6 +82,17 @@ def test_a_selector_has_its_colour_and_its_variants_other_dashes(figure):
     assert to_hex(first.get_color()) == to_hex(second.get_color()) == LOOKS["titan"].colour
     assert first.get_linestyle() != second.get_linestyle()
     assert to_hex(unknown.get_color()) not in {look.colour for look in LOOKS.values()}
+
+
+def test_at_most_four_lines_stand_out_and_the_rest_is_grey(monkeypatch, tmp_path):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *given, **more: saved.append(self))
+    names = ["rs", "stratified", "is", "ll", "cis", "titan", "mine", "camel"]
+    plot(runs_of(*(run(n, 0, (0, 0.1, 0.0), (100, 0.5, 1.0)) for n in names)), tmp_path / "a.png")
+    hue = {line.get_label(): to_hex(line.get_color()) for line in saved[0].axes[0].lines}
+    quiet = {name for name, colour in hue.items() if colour == QUIET_COLOUR}
+    assert quiet == {"is", "ll", "camel", "stratified"}  # one's own comes before controls
+    assert len(words(saved[0].axes[0])) == len(names)
 
 
 def test_no_two_selectors_look_alike():
@@ -93,7 +114,7 @@ def test_few_points_are_marked(figure, monkeypatch, tmp_path):
     assert {line.get_marker() for line in figure.axes[0].lines} == {"o"}
     saved = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *given, **more: saved.append(self))
-    many = [(n, 0.1, float(n)) for n in range(fig7.FEW_POINTS + 1)]
+    many = [(n, 0.1, float(n)) for n in range(FEW_POINTS + 1)]
     plot(runs_of(run("rs", 0, *many)), tmp_path / "unused.png")
     assert saved[0].axes[0].lines[0].get_marker() == "None"
 
@@ -120,6 +141,30 @@ def test_the_papers_curve_is_thin_and_grey_and_as_long_as_ours(monkeypatch, tmp_
     assert paper.get_linewidth() < 1
     expected = curve("alexnet", "rs")
     assert list(paper.get_ydata()) == list(expected["accuracy"][expected["round"] <= 1000])
+
+
+def test_without_runs_the_papers_curves_stand_alone_and_it_is_said():
+    data = fig7.Data(None, lambda group: OwnClock(), None, ("alexnet",), ("Not run yet, x.",))
+    _, [axes] = fig7.panels(data)
+    fig7.draw(data, [axes])
+    assert "no runs: titan-run experiment=fig7 model=alexnet" in words(axes)
+    assert "cis 76.5 (paper)" in words(axes)
+    [table] = fig7.tables(data)
+    assert table.title == "Figure 7: no runs yet"
+    assert table.notes == ("Not run yet, x.",)
+
+
+def test_runs_that_go_on_further_get_a_panel_of_their_own():
+    facts = {"task": "cifar10", "model": "alexnet"}
+    short = [run("rs", n, (0, 0.1, 0.0), (1000, 0.3, 1.0), rounds=1000, **facts) for n in (0, 1)]
+    long = [run("rs", 0, (0, 0.1, 0.0), (20_000, 0.7, 1.0), rounds=20_000, **facts)]
+    data = fig7.Data(
+        runs_of(*short), lambda group: OwnClock(), runs_of(*long), ("alexnet", "mobilenet")
+    )
+    _, axes = fig7.panels(data)
+    fig7.draw(data, axes)
+    assert [panel.get_xlim()[1] for panel in axes] == [1000, 20_000, 20_000]
+    assert words(axes[1])[0] == "rs 70.0 (1)"
 
 
 @pytest.mark.parametrize(

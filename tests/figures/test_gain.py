@@ -68,3 +68,12 @@ def test_it_is_drawn_and_collapses_do_not_hide_the_rest(tmp_path):
     assert axes.get_xlim()[0] > -20
     assert [text.get_text() for text in axes.texts] == ["◂ -35"]
     assert axes.get_yticklabels()[0].get_text() == "ll (1)"
+
+
+def test_without_runs_it_is_said():
+    data = gain.Data([], 0, ("Not run yet, x.",))
+    [table] = gain.tables(data)
+    assert (table.title, table.notes) == ("Gain over rs: no runs yet", ("Not run yet, x.",))
+    _, [axes] = gain.panels(data)
+    gain.draw(data, [axes])
+    assert [text.get_text() for text in axes.texts] == ["no runs beside those of rs"]

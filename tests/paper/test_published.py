@@ -7,9 +7,11 @@ import pytest
 from titan_repro.paper.published import (
     FIGURE_OF_STREAM,
     accuracy_at,
+    batch_variances,
     claimed_numbers,
     claims,
     curve,
+    filter_variances,
     rounds_ratio_at,
     table1_cell,
 )
@@ -75,3 +77,18 @@ def test_rounds_to_random_selections_accuracy():
 
 def test_figures_of_streams_have_curves():
     assert all(len(curve("mobilenet", "rs", figure)) > 100 for figure in FIGURE_OF_STREAM.values())
+
+
+def test_figure_5_by_model():
+    assert batch_variances("alexnet", "cis") == {5: 0.07, 10: 0.17, 20: 0.335, 40: 0.266, 80: 0.586}
+    assert batch_variances("mobilenet", "is")[80] == 0.975
+    assert batch_variances("squeezenet", "cis") == batch_variances("alexnet", "rs") == {}
+    assert filter_variances("alexnet") == {
+        "Random+Random": 1.0,
+        "Coarse+Random": 0.96,
+        "Random+C-IS": 0.59,
+        "Coarse+C-IS": 0.28,
+        "C-IS": 0.26,
+    }
+    assert filter_variances("mobilenet")["C-IS"] == 0.51
+    assert filter_variances("mlp") == {}

@@ -8,7 +8,12 @@ from typing import Any
 
 from titan_repro.errors import RunFolderError
 from titan_repro.paper.published import claimed_numbers
-from titan_repro.records.storage import damaged, read_json
+from titan_repro.records.measured import (
+    COSTS,
+    machine_of,
+    measurements_below,
+    read_measurement,
+)
 
 WAYS = ("rs", "titan_sequential", "titan_pipelined")
 PURPOSES = ("parameters", "gradients", "activations", "filter", "scoring", "copies")
@@ -76,11 +81,7 @@ class Costs:
 
     def machine(self) -> str:
         """Name the processor that the measurement was made on, from provenance.json beside it."""
-        told = read_json(self.path.with_name("provenance.json")) or {}
-        machine = told.get("machine", {})
-        if "cpu" not in machine:
-            return "a machine that is not named (no provenance.json beside it)"
-        return f"{machine['cpu']}, {machine.get('cores', '?')} cores"
+        return machine_of(self.path)
 
     def paper(self, claim: str) -> float:
         """Return the paper's number for this model, such as that of "fig6c.memory", or NaN."""
@@ -110,11 +111,8 @@ def load_costs(folder: Path) -> list[Costs]:
 
 def find_costs(folder: Path) -> list[Costs]:
     """Read every costs.json below `folder`, if any; raises as `load_costs` does for damage."""
-    paths: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for path in sorted(folder.rglob("costs.json")):
-        content = _read(path)
-        paths.setdefault(content["id"], (path, content))  # copies count once
-    found = sorted(paths.values(), key=lambda each: (_place(each[1]["model"]), each[1]["task"]))
+    below = measurements_below(folder, COSTS, _check)
+    found = sorted(below, key=lambda each: (place_of(each[1]["model"]), each[1]["task"]))
     models = [content["model"] for _, content in found]
     return [
         Costs(
@@ -130,25 +128,19 @@ def find_costs(folder: Path) -> list[Costs]:
 
 def read_costs(path: Path) -> Costs:
     """Read one costs.json; raises RunFolderError naming the file if it is damaged."""
-    content = _read(path)
+    content = read_measurement(path, _check)
     return Costs(content["model"], content, path)
 
 
-def _place(model: str) -> tuple[int, str]:
+def place_of(model: str) -> tuple[int, str]:
+    """Return what sorts models into the paper's order, all others by name behind them."""
     known = MODEL_ORDER.index(model) if model in MODEL_ORDER else len(MODEL_ORDER)
     return known, model
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if content is None:
-        raise RunFolderError(f"{path}: cannot be read (it is gone)")
-    try:
-        for part in REQUIRED:
-            _at(content, part)
-    except KeyError as error:
-        raise damaged(path, f"no {error.args[0]}") from None
-    return content
+def _check(content: Mapping[str, Any]) -> None:
+    for part in REQUIRED:
+        _at(content, part)
 
 
 def _at(content: Mapping[str, Any], path: str) -> Any:

@@ -7,6 +7,7 @@ from titan_repro.analysis.load import LeftOut
 from titan_repro.errors import RunFolderError
 from titan_repro.records.collect import collect, furthest
 from titan_repro.records.export import is_export, prepare, read_export, write_export
+from titan_repro.records.measured import copy_measurements
 from titan_repro.records.recorded import RecordedRun
 from titan_repro.records.results import is_final
 
@@ -15,12 +16,14 @@ from titan_repro.records.results import is_final
 class Exported:
     """What an export came to.
 
-    runs: in it. kept: of these, the ones that only it had, or had further. left_out: runs that have
-    neither ended nor been measured. damaged: a line for each that cannot be read.
+    runs: in it. kept: of these, the ones that only it had, or had further. measurements: found.
+    left_out: runs that have neither ended nor been measured. damaged: a line for each that cannot
+    be read.
     """
 
     runs: int
     kept: int
+    measurements: int
     megabytes: float
     left_out: tuple[LeftOut, ...]
     damaged: tuple[str, ...]
@@ -29,9 +32,9 @@ class Exported:
 def export_runs(source: Path, folder: Path) -> Exported:
     """Write the runs below `source` that have ended, and others as of their last milestone.
 
-    Runs that `folder`, an export, has already stay unless `source` has them further, or as far and
-    with what an older export did not keep. Raises RunFolderError if there is nothing to write or
-    `folder` holds something else.
+    Measurements are copied. Runs that `folder`, an export, has already stay unless `source` has
+    them further, or as far and with what an older export did not keep; measurements likewise.
+    Raises RunFolderError if there is nothing to write or `folder` holds something else.
     """
     before = _existing(folder)
     found = collect(source)
@@ -53,12 +56,14 @@ def export_runs(source: Path, folder: Path) -> Exported:
             if name in known:
                 chosen[name] = known[name]
                 prepared.append(prepare(known[name]))
-    if not prepared or not measured:
+    measurements = copy_measurements(source, folder)
+    if not (prepared and measured) and not measurements:
         told = "; ".join([*found.damaged, *damaged]) or "titan-run with paths.runs makes them"
         raise RunFolderError(f"{source}: found no runs to export; {told}")
     write_export(prepared, folder)
     return Exported(
         runs=len(prepared),
+        measurements=measurements,
         kept=sum(chosen[name] is run for name, run in known.items()),
         megabytes=sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6,
         left_out=tuple(left_out),

@@ -4,6 +4,7 @@ A run is a line and its number of rounds a point on it. Runs of a setting are co
 N that they have in common: where the whole test set was measured (see `milestones`).
 """
 
+from collections.abc import Collection as Container
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,10 @@ class Runs:
     left_out: tuple[LeftOut, ...] = ()
     damaged: tuple[str, ...] = ()
 
+    def settings(self) -> list[pd.DataFrame]:
+        """Return the rows of `summaries`, a table a setting, in their order."""
+        return [group for _, group in self.summaries.groupby("setting", sort=False)]
+
     def remarks(self) -> list[str]:
         """Say, a line each, what goes on further than the tables, is missing and is damaged."""
         lines = []
@@ -73,9 +78,16 @@ def load_runs(source: Path, rounds: int | None = None) -> Runs:
     return runs_at(collect(source), rounds)
 
 
-def runs_at(found: Collection, rounds: int | None = None) -> Runs:
-    """Cut runs that were read before, as `load_runs` does."""
+def runs_at(
+    found: Collection, rounds: int | None = None, *, only: Container[str] | None = None
+) -> Runs:
+    """Cut runs that were read before, as `load_runs` does.
+
+    only: the ids of the runs that count; without it all do.
+    """
     table = found.table()
+    if only is not None:
+        table = table[table["run_id"].isin(list(only))]
     cut, left_out, longer = [], [], 0
     for _, group in table.groupby("setting", sort=False) if len(table) else ():
         at = _common_rounds(group) if rounds is None else rounds
@@ -86,7 +98,8 @@ def runs_at(found: Collection, rounds: int | None = None) -> Runs:
             else:
                 cut.append(here)
                 longer += int(row["rounds_done"] > here["rounds_done"])
-    left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
+    if only is None:
+        left_out += [LeftOut(str(run.path), run.rounds, "not over") for run in found.begun]
     if not cut:
         raise RunFolderError(_nothing(found, left_out, rounds))
     summaries = pd.DataFrame(cut, columns=table.columns)

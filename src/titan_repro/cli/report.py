@@ -57,6 +57,22 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("runs", type=Path, metavar="RUNS", help="folder that titan-run wrote to")
     _figure_option(figure, "the picture, .png .pdf or .svg (results/NAME.png)")
     figure.set_defaults(call=_figure)
+    every = commands.add_parser("figures", help="draw all figures and tables into a folder")
+    every.add_argument("runs", type=Path, metavar="SOURCE", help="folder of run folders, or export")
+    every.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("results"),
+        metavar="FOLDER",
+        help="(%(default)s)",
+    )
+    every.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit status 1 if a file in FOLDER is another than SOURCE gives",
+    )
+    every.set_defaults(call=_figures)
     chosen = commands.add_parser(
         "selection", help="what selectors chose: classes, noise, samples never, overlap"
     )
@@ -165,7 +181,7 @@ def _table1(options: argparse.Namespace) -> None:
 
     runs = _load(options)
     choose = choose_clock(options.clock, options.runs, runs, replay_on)
-    print(render(table1.tables((runs, choose)), options.format))
+    print(render(table1.tables(table1.Data([runs], choose)), options.format))
 
 
 def _figure(options: argparse.Namespace) -> None:
@@ -185,6 +201,26 @@ def _figure(options: argparse.Namespace) -> None:
         draw_to(figure, data, path)
         tables += f"\n\nFigure: {path}"
     print(tables)
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from titan_repro.figures.gallery import differing, draw_all, drawn_elsewhere, write_gallery
+
+    gallery = draw_all(options.runs, replay_on)
+    for line in gallery.kept:
+        print(f"titan-report: {line}", file=sys.stderr)
+    if not options.check:
+        changed = write_gallery(gallery, options.folder)
+        print(f"{options.folder}: {len(gallery.files)} files, {len(changed)} of them changed")
+        return
+    for name in drawn_elsewhere(gallery, options.folder):
+        print(f"titan-report: {name}: not compared, drawn by other versions", file=sys.stderr)
+    differ = differing(gallery, options.folder)
+    for name in differ:
+        print(f"{options.folder / name}: differs from what {options.runs} gives")
+    if differ:
+        sys.exit(1)
+    print(f"{options.folder}: {len(gallery.files)} files are what {options.runs} gives")
 
 
 def _selection(options: argparse.Namespace) -> None:

@@ -35,7 +35,8 @@ def add_commands(commands: Any) -> None:
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     prune.set_defaults(call=_prune)
     export = commands.add_parser(
-        "export", help="write all runs under RUNS as a few files that every report reads"
+        "export",
+        help="write all runs and measurements under RUNS as a few files that every report reads",
     )
     export.add_argument("runs", type=Path, metavar="RUNS", help="folder of run folders, or export")
     export.add_argument("folder", type=Path, metavar="DEST", help="new folder, or an export")
@@ -76,7 +77,8 @@ def _export(options: argparse.Namespace) -> None:
     if exported.left_out:
         _warn(f"left out, not measured yet: {_names(exported.left_out)}")
     older = f", {exported.kept} of them as they were" if exported.kept else ""
-    print(f"{options.folder}: {exported.runs} runs{older}, {exported.megabytes:.2f} MB")
+    more = f", {exported.measurements} measurements" if exported.measurements else ""
+    print(f"{options.folder}: {exported.runs} runs{older}{more}, {exported.megabytes:.2f} MB")
 
 
 def _names(left_out: "Sequence[LeftOut]") -> str:

@@ -5,9 +5,9 @@ from statistics import median
 
 from omegaconf import DictConfig
 
-from titan_repro.costs.measure import COSTS
 from titan_repro.errors import RunFolderError
 from titan_repro.records.folder import RunFolder
+from titan_repro.records.measured import COSTS
 from titan_repro.records.storage import read_json
 
 

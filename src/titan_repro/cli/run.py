@@ -134,7 +134,7 @@ def _run(config: "DictConfig", job: "SweepJob | None") -> None:
     from titan_repro.runs.run import InterruptedRun, run
 
     if is_measurement(config):
-        _check_statements() if config.experiment.measurement == "theory" else _measure(config)
+        _measure(config)
         return
     try:
         outcome = run(config, sys.argv, _callbacks(config, job))
@@ -160,17 +160,28 @@ def _check_statements() -> None:
 
 
 def _measure(config: "DictConfig") -> None:
-    """Measure costs instead of running; say every step, as a terminal and a log need."""
-    from titan_repro.cli.costs_summary import costs_summary
-    from titan_repro.costs.measure import measure_costs
+    """Measure instead of running; say every step, as a terminal and a log need."""
 
     def tell(step: str) -> None:
         if sys.stderr is not None:  # it was closed, 2>&-
             text = f"{config.task.name} {config.model.name}: {step} ..."
             print(text, file=sys.stderr, flush=True)
 
-    measured = measure_costs(config, sys.argv, tell)
-    say(costs_summary(measured.costs, str(measured.folder), already_there=measured.already_there))
+    match config.experiment.measurement:
+        case "theory":
+            _check_statements()
+        case "variance":
+            from titan_repro.cli.variance_summary import variance_summary
+            from titan_repro.variance.measure import measure_variance
+
+            say(variance_summary(measure_variance(config, sys.argv, tell)))
+        case _:
+            from titan_repro.cli.costs_summary import costs_summary
+            from titan_repro.costs.measure import measure_costs
+
+            measured = measure_costs(config, sys.argv, tell)
+            known = measured.already_there
+            say(costs_summary(measured.content, str(measured.folder), already_there=known))
 
 
 def _callbacks(config: "DictConfig", job: "SweepJob | None") -> list[Any]:

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import torch
 from omegaconf import DictConfig
 
-from titan_repro.costs.rounds import with_selector
 from titan_repro.models.base import BlockNetwork
 from titan_repro.models.inference.folding import FoldedNetwork
-from titan_repro.runs.build import build_network, build_selector, build_stream
+from titan_repro.runs.build import build_network, build_selector, build_stream, with_selector
 from titan_repro.seeds import generator
 from titan_repro.selection.coarse_filter import CoarseFilter
 from titan_repro.selection.selector import Selector

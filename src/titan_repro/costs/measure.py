@@ -5,9 +5,7 @@ everything is measured, costs.json. A finished one is not measured again.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +18,18 @@ from titan_repro.costs.record import costs_record
 from titan_repro.costs.rounds import run_side_by_side
 from titan_repro.devices.process import AUTO, prepare_process
 from titan_repro.errors import ConfigurationError
-from titan_repro.files import remove_partials, write_atomically
 from titan_repro.keys import check_known
 from titan_repro.records.identity import run_id
-from titan_repro.records.provenance import provenance
-from titan_repro.records.storage import exclusive, read_json, write_json, writing
+from titan_repro.records.measured import COSTS, Measurement, MeasurementFolder
 from titan_repro.runs.build import build_loader, build_network, build_workers, load_task
 from titan_repro.tasks.base import Source, Task, locate
 
-COSTS = "costs.json"
-
 RULES = (
-    one_of("experiment.measurement", "costs", "theory"),
+    one_of("experiment.measurement", "costs", "theory", "variance"),
     whole("experiment.rounds", 2),
     real("experiment.latency_seconds", 0, 600),
     whole("experiment.memory_rounds", 1),
 )
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What costs.json says, its folder, and whether it was there before."""
-
-    folder: Path
-    costs: Mapping[str, Any]
-    already_there: bool
 
 
 def is_measurement(config: DictConfig) -> bool:
@@ -71,29 +56,23 @@ def measure_costs(
     source = locate(loader, Path(config.paths.data).expanduser())
     name = run_id(_identity(config, source))
     parts = (config.task.name, config.model.name, config.experiment.name, name)
-    folder = Path(config.paths.runs, *parts).expanduser()
-    if (costs := read_json(folder / COSTS)) is not None:
-        return Measurement(folder, costs, already_there=True)
-    with exclusive(folder):
-        remove_partials(folder)
-        if (costs := read_json(folder / COSTS)) is not None:  # another process was faster
-            return Measurement(folder, costs, already_there=True)
+    folder = MeasurementFolder(Path(config.paths.runs, *parts).expanduser(), COSTS)
+    if (before := folder.finished()) is not None:
+        return before
+    with folder.claim():
+        if (before := folder.finished()) is not None:  # another process was faster
+            return before
         with starting as workers:
             assert workers is not None
             tell("loading")
             task = load_task(config, loader, source)
-            _begin(folder, config, command, task)
+            data = {"source": task.source, "fingerprint": task.fingerprint}
+            folder.begin(OmegaConf.to_yaml(config, resolve=True), command, data)
             load = os.getloadavg()[0]
             tell("rounds side by side")
             rounds = run_side_by_side(config, workers, task, config.experiment.rounds)
-        costs = {
-            **_about(config, task, name),
-            "load_before": load,
-            **costs_record(config, task, rounds, tell),
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        write_json(folder / COSTS, costs)
-    return Measurement(folder, costs, already_there=False)
+        about = {**_about(config, task, name), "load_before": load}
+        return folder.finish({**about, **costs_record(config, task, rounds, tell)})
 
 
 def check_measurable(config: DictConfig) -> None:
@@ -149,14 +128,6 @@ def _identity(config: DictConfig, source: Source) -> dict[str, Any]:
         first = {"train": [0], "filter": [1], "select": [1]}
         cores = {stage: first[stage] if named == AUTO else named for stage, named in cores.items()}
     return {**facts, "setting": setting, "experiment": experiment, "cores": cores}
-
-
-def _begin(folder: Path, config: DictConfig, command: Sequence[str], task: Task) -> None:
-    path = folder / "config.yaml"
-    with writing(path), write_atomically(path) as file:
-        file.write(OmegaConf.to_yaml(config, resolve=True).encode())
-    data = {"source": task.source, "fingerprint": task.fingerprint}
-    write_json(folder / "provenance.json", provenance(command, data))
 
 
 def _about(config: DictConfig, task: Task, name: str) -> dict[str, Any]:

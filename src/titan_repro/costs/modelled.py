@@ -14,11 +14,11 @@ from titan_repro.boards.cost_model import Board, RoundCost
 from titan_repro.boards.layers import META
 from titan_repro.boards.memory import DOUBLE, LABEL, Memory, peak_bytes, round_memory
 from titan_repro.boards.round_work import RoundCounter, RoundSize
-from titan_repro.costs.rounds import RoundTimes, with_selector
+from titan_repro.costs.rounds import RoundTimes
 from titan_repro.errors import ConfigurationError
 from titan_repro.models.inference.folding import FoldedNetwork
 from titan_repro.models.inference.scoring import scoring_mode
-from titan_repro.runs.build import build_selector
+from titan_repro.runs.build import build_selector, with_selector
 from titan_repro.runs.counter import build_counter
 from titan_repro.selection.base import Needs
 

@@ -18,8 +18,9 @@ from titan_repro.costs.modelled import (
     modelled_power,
     modelled_rounds,
 )
-from titan_repro.costs.rounds import SideBySide, with_selector
+from titan_repro.costs.rounds import SideBySide
 from titan_repro.devices.meters import NOT_MEASURED
+from titan_repro.runs.build import with_selector
 from titan_repro.tasks.base import Task
 
 

@@ -8,7 +8,6 @@ its own last round, which changes scores and no time.)
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 from time import perf_counter
@@ -18,7 +17,7 @@ from omegaconf import DictConfig
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.round import Executor
 from titan_repro.pipeline.workers import WorkerPool
-from titan_repro.runs.build import build_executor, build_network, build_selector
+from titan_repro.runs.build import build_executor, build_network, build_selector, with_selector
 from titan_repro.tasks.base import Task
 
 TURN, WARM_UP, MESSAGES = 20, 20, 200
@@ -92,13 +91,6 @@ def hidden_share(alone: float, sequential: float, pipelined: float) -> float | N
     Negative where the pipeline is slower than the sequence; None if selection adds nothing.
     """
     return None if sequential <= alone else 1 - (pipelined - alone) / (sequential - alone)
-
-
-def with_selector(config: DictConfig, name: str) -> DictConfig:
-    """Return the configuration with one of its `experiment.selectors`."""
-    other, node = deepcopy(config), config.experiment.selectors[name]
-    other.selector, other.delay = node.selector, node.delay
-    return other
 
 
 def run_side_by_side(

@@ -34,10 +34,7 @@ HEADER = (
 
 def comparison_tables(runs: Runs, choose_clock: ChooseClock) -> list[Table]:
     """Return a table for every setting among the runs, named by its title."""
-    return [
-        comparison_table(group, runs.curves, choose_clock)
-        for _, group in runs.summaries.groupby("setting", sort=False)
-    ]
+    return [comparison_table(group, runs.curves, choose_clock) for group in runs.settings()]
 
 
 def comparison_table(group: pd.DataFrame, curves: pd.DataFrame, choose_clock: ChooseClock) -> Table:

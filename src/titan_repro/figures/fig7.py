@@ -1,149 +1,118 @@
 """Figure 7: training curves: accuracy against rounds, one line a selector.
 
-A panel a setting: the mean over seeds, from lowest to highest seed shaded, and below them, thin and
-grey, the paper's own curve of the same task, model and selector where it shows one.
+A panel for each of the paper's models, whether it was run or not, then one for every other setting
+of Table 1. Where runs go on further than their setting is compared at, another panel follows. A
+folder that has none of the experiments' runs is shown as it is.
 """
 
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.clocks import ChooseClock, choose_clock
-from titan_repro.analysis.comparison import order_labels
-from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.clocks import ChooseClock, OwnClock, choose_clock
+from titan_repro.analysis.load import Runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.figures.comparison import comparison_tables
-from titan_repro.figures.style import LOOKS, PAPER_COLOUR, VARIANTS, looks, pyplot
-from titan_repro.figures.table import Table
-from titan_repro.figures.titles import setting_title
-from titan_repro.paper.published import CURVES_TASK, FIGURE_OF_STREAM, curve
+from titan_repro.figures.curves import (
+    CurvePanel,
+    curve_grid,
+    draw_panel,
+    paper_panel,
+    setting_panel,
+)
+from titan_repro.figures.planned import shown_runs
+from titan_repro.figures.table import Table, no_runs, with_notes
+from titan_repro.paper.published import CURVES_TASK, TABLE1_ROUNDS
 
-EXPERIMENTS = ("table1_images",)
+EXPERIMENTS = (
+    "campaign_images",
+    "campaign_long",
+    "campaign_baselines",
+    "campaign_resnet50",
+    "campaign_resnet34",
+    "campaign_movement",
+)
+FURTHER = ("fig7", "table1_images", "table1_audio", "table1_movement")
+"""Experiments of which runs are shown, but none is missed."""
 
-FEW_POINTS = 12
-"""Curves of no more points get a mark at each."""
-
-MANY = 6
-"""More lines than this get a paler range and a legend below them."""
-
-LONG = 20
-"""Characters of a label of which three do not fit beside each other."""
-
-COLUMNS = 2
-
-FOREMOST = ("rs", "stratified", "cis", "titan")
-"""Selectors whose lines stand out; own ones do too."""
+PAPER_MODELS = ("alexnet", "mobilenet", "squeezenet", "resnet50")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Runs, and what chooses the clock of their tables."""
+    """Runs, what chooses the clock of their tables, and what the tables say of missing ones.
 
-    runs: Runs
+    runs: None if there are none. longer: those of them that go on to the paper's last round, cut
+    there. models: of the paper, each of which gets a panel.
+    """
+
+    runs: Runs | None
     choose: ChooseClock
+    longer: Runs | None = None
+    models: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
-    """Read all runs below `source`. Raises RunFolderError if there are none."""
-    runs = load_runs(source)
-    return Data(runs, choose_clock(None, source, runs, replay_on))
+    """Read the runs of Table 1's settings below `source`. Raises RunFolderError for no folder."""
+    shown = shown_runs(source, EXPERIMENTS, further=FURTHER, else_all=True)
+    if shown.runs is None:
+        return Data(None, lambda group: OwnClock(), None, PAPER_MODELS, shown.notes())
+    choose = choose_clock(None, source, shown.runs, replay_on)
+    longer = shown.at(TABLE1_ROUNDS)
+    return Data(shown.runs, choose, longer, PAPER_MODELS, shown.notes())
 
 
 def tables(data: Data) -> list[Table]:
     """Return those of `titan-report compare`."""
-    return comparison_tables(data.runs, data.choose)
+    if data.runs is None:
+        return with_notes([no_runs("Figure 7")], data.notes)
+    return with_notes(comparison_tables(data.runs, data.choose), data.notes)
 
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with an axes a setting, two a row."""
-    number = data.runs.summaries["setting"].nunique()
-    columns = min(number, COLUMNS)
-    rows = ceil(number / columns)
-    figure, grid = pyplot().subplots(
-        rows, columns, figsize=(6.8 * columns, 4.2 * rows), squeeze=False
-    )
-    for axes in grid.flat[number:]:
-        axes.remove()
-    return figure, list(grid.flat[:number])
+    """Return a figure with an axes a panel, two a row."""
+    return curve_grid(len(list(_panels(data))))
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
-    """Draw a setting on each of the axes."""
-    runs = data.runs
-    settings = list(runs.summaries.groupby("setting", sort=False))
-    for panel, (setting, group) in zip(axes, settings, strict=True):
-        curves = runs.curves[runs.curves["setting"] == setting]
-        _curves(panel, curves)
-        _paper(panel, group)
-        panel.set_title(textwrap.fill(setting_title(group), 88), fontsize="medium")
-        panel.set_xlabel("training rounds")
-        panel.set_ylabel("accuracy on the fixed test subset, %")
-        panel.xaxis.set_major_formatter("{x:,.0f}")
-        panel.set_xlim(0, max(1, curves["round"].max()))
-        several = curves["seed"].nunique() > 1
-        legend: dict[str, Any] = {"title": "mean and range over seeds"} if several else {}
-        if curves["label"].nunique() > MANY:  # they leave no free place
-            legend |= {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
-            legend["ncols"] = 2 if curves["label"].str.len().max() > LONG else 3
-        panel.legend(alignment="left", fontsize=7.5, title_fontsize=7.5, **legend)
+    """Draw a panel on each of the axes."""
+    for place, panel in zip(axes, _panels(data), strict=True):
+        draw_panel(place, panel)
 
 
-def _curves(axes: Any, curves: pd.DataFrame) -> None:
-    """Draw one line a label. curves: label, selector, seed, round, accuracy."""
-    look_of = looks(curves["selector"])
-    drawn: dict[str, int] = {}
-    for label in order_labels(curves["label"]):
-        own = curves[curves["label"] == label]
-        by_round = 100 * own.groupby("round")["accuracy"].agg(["mean", "min", "max"])
-        everywhere = own.groupby("round")["seed"].nunique() == own["seed"].nunique()
-        by_round = by_round[everywhere]  # a mean over fewer seeds would jump where one diverged
-        selector = str(own["selector"].iloc[0])
-        look, variant = look_of[selector], drawn.get(selector, 0)
-        drawn[selector] = variant + 1
-        seeds = own["seed"].nunique()
-        axes.plot(
-            by_round.index,
-            by_round["mean"],
-            color=look.colour,
-            linewidth=1.7 if selector in FOREMOST or selector not in LOOKS else 1.1,
-            linestyle=look.dashes if variant == 0 else VARIANTS[(variant - 1) % len(VARIANTS)],
-            marker="o" if len(by_round) <= FEW_POINTS else None,
-            markersize=3.5,
-            label=f"{label} ({seeds} seed{'s' if seeds > 1 else ''})",
-        )
-        if seeds > 1:
-            axes.fill_between(
-                by_round.index,
-                by_round["min"],
-                by_round["max"],
-                color=look.colour,
-                alpha=0.15 if curves["label"].nunique() <= MANY else 0.08,
-                linewidth=0,
-            )
+def _panels(data: Data) -> Iterator[CurvePanel]:
+    """Yield the panels: the paper's models first, then all else."""
+    groups = [] if data.runs is None else data.runs.settings()
+    for model in data.models:
+        own = [group for group in groups if _is_of(group, model)]
+        for group in own:
+            yield from _with_longer(data, group)
+        if not own:
+            title = f"{CURVES_TASK}, {model}, stream clean"
+            missing = f"no runs: titan-run experiment=fig7 model={model}"
+            yield paper_panel(title, model, "7", missing)
+    for group in groups:
+        if not any(_is_of(group, model) for model in data.models):
+            yield from _with_longer(data, group)
 
 
-def _paper(axes: Any, group: pd.DataFrame) -> None:
-    """Draw the paper's curves of the selectors that are here, as far as our runs go."""
-    first = group.iloc[0]
-    figure = FIGURE_OF_STREAM.get(first["stream"])
-    if first["task"] != CURVES_TASK or figure is None:
+def _with_longer(data: Data, group: pd.DataFrame) -> Iterator[CurvePanel]:
+    """Yield the panel of a setting, and that of its runs that go on further."""
+    assert data.runs is not None
+    yield setting_panel(group, data.runs.curves)
+    if data.longer is None:
         return
-    look_of = looks(group["selector"])
-    for selector in order_labels(group["selector"]):
-        drawn = curve(first["model"], selector, figure)
-        drawn = drawn[drawn["round"] <= group["rounds"].max()]
-        if len(drawn) > 1:
-            axes.plot(
-                drawn["round"],
-                drawn["accuracy"],
-                color=PAPER_COLOUR,
-                linestyle=look_of[selector].dashes,
-                linewidth=0.8,
-                zorder=1.5,
-                label=f"{selector}, paper's figure {figure}",
-            )
+    for further in data.longer.settings():
+        first, last = group.iloc[0], further.iloc[0]
+        finished = (further["status"] == "finished").any()
+        if finished and first["setting"] == last["setting"] and last["rounds"] > first["rounds"]:
+            yield setting_panel(further, data.longer.curves)
+
+
+def _is_of(group: pd.DataFrame, model: str) -> bool:
+    first = group.iloc[0]
+    return (first["task"], first["model"], first["stream"]) == (CURVES_TASK, model, "clean")

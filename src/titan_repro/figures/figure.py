@@ -22,7 +22,7 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.figures.pictures import check_format, save_picture
 from titan_repro.figures.table import Table
 
-OURS = ("gain", "selection", "effects")
+OURS = ("gain", "why", "selection", "effects")
 """Figures that the paper does not have."""
 
 ReplayOn = Callable[[str], Replay]
@@ -67,12 +67,13 @@ def is_picture(figure: Figure) -> bool:
     return hasattr(cast(ModuleType, figure), "draw")
 
 
-def draw_to(figure: Figure, data: Any, path: Path) -> None:
-    """Draw a figure into the file `path`.
+def draw_to(figure: Figure, data: Any, *paths: Path) -> None:
+    """Draw a figure into files, each of the kind that its ending names.
 
     Raises ConfigurationError for another kind of file, or one that cannot be written.
     """
-    check_format(path)
+    for path in paths:
+        check_format(path)
     picture, axes = figure.panels(data)
     figure.draw(data, axes)
-    save_picture(picture, path)
+    save_picture(picture, *paths)

@@ -14,15 +14,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.load import Runs
 from titan_repro.analysis.paired import Gain, gains
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
+from titan_repro.figures.curves import say_in
+from titan_repro.figures.planned import shown_runs
 from titan_repro.figures.style import colour, pyplot
-from titan_repro.figures.table import Table
+from titan_repro.figures.table import Table, no_runs, with_notes
 from titan_repro.figures.titles import setting_title
 
-EXPERIMENTS = ("campaign_movement", "campaign_images")
+EXPERIMENTS = (
+    "campaign_movement",
+    "campaign_images",
+    "campaign_baselines",
+    "campaign_resnet50",
+    "campaign_resnet34",
+)
+FURTHER = ("campaign_long", "fig7", "table1_images", "table1_audio", "table1_movement")
+"""Experiments of which runs are shown, but none is missed."""
 
 NOTES = (
     "Gain: final accuracy on the whole test set less that of the run of rs (or stratified) with "
@@ -34,29 +44,37 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Data:
-    """The settings that have runs of rs, and how many were left out for having none."""
+    """The settings that have runs of rs, how many others were left out, and what is missing."""
 
     settings: Sequence[pd.DataFrame]
     without_rs: int
+    notes: Sequence[str] = ()
 
 
 def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
-    """Read all runs below `source`. Raises RunFolderError if there are none."""
-    return of_runs(load_runs(source))
+    """Read the campaign's runs below `source`, or all if it has none of these.
+
+    Raises RunFolderError if there are none.
+    """
+    shown = shown_runs(source, EXPERIMENTS, further=FURTHER, else_all=True)
+    if shown.runs is None:
+        return Data([], 0, shown.notes())
+    return of_runs(shown.runs, shown.notes())
 
 
-def of_runs(runs: Runs) -> Data:
-    """Part the runs into settings."""
-    groups = [group for _, group in runs.summaries.groupby("setting", sort=False)]
+def of_runs(runs: Runs, missing: Sequence[str] = ()) -> Data:
+    """Part the runs into settings. missing: what is said of runs that are not there."""
+    groups = runs.settings()
     paired = [group for group in groups if (group["label"] == "rs").any()]
-    return Data(paired, len(groups) - len(paired))
+    return Data(paired, len(groups) - len(paired), missing)
 
 
 def tables(data: Data) -> list[Table]:
     """Return a table a setting."""
     left_out = (f"{data.without_rs} settings without runs of rs are left out.",)
     notes = (*NOTES, *(left_out if data.without_rs else ()))
-    return [_table(group, notes) for group in data.settings]
+    made = [_table(group, notes) for group in data.settings]
+    return with_notes(made or ([no_runs("Gain over rs")] if data.notes else []), data.notes)
 
 
 def _table(group: pd.DataFrame, notes: Sequence[str]) -> Table:
@@ -103,7 +121,9 @@ def panels(data: Data) -> tuple[Any, Sequence[Any]]:
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
-    """Draw a setting on each of the axes."""
+    """Draw a setting on each of the axes, or say that there is none."""
+    if not data.settings:
+        say_in(axes[0], "no runs beside those of rs")
     for panel, group in zip(axes, data.settings, strict=False):
         _panel(panel, [gain for gain in gains(group, "rs") if gain.interval.number])
         panel.set_title(textwrap.fill(setting_title(group), 70), fontsize="small")

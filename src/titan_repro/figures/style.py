@@ -56,8 +56,11 @@ OWN_LOOKS = tuple(Look(hue, dashes) for dashes, hue in product(OWN_DASHES, OWN_C
 VARIANTS: tuple[Dashes, ...] = ("dashed", "dotted", "dashdot", (0, (6, 1, 1, 1, 1, 1)))
 """Variants of one selector share its colour: the first is drawn as the selector is."""
 
-PAPER_COLOUR = "#9a9a9a"
+PAPER_COLOUR = "#a8a8a8"
 """Of the paper's own curves, drawn thin below ours."""
+
+QUIET_COLOUR = "#6f6f6f"
+"""Of our lines that do not stand out; their dashes and the words at their ends tell them apart."""
 
 SETTINGS: Any = {
     "figure.dpi": 150,
@@ -72,6 +75,7 @@ SETTINGS: Any = {
     "legend.frameon": False,
     "legend.handlelength": 3.2,
     "lines.linewidth": 1.6,
+    "svg.hashsalt": "titan-repro",  # else the names inside an SVG file are drawn at random
 }
 
 

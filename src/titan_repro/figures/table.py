@@ -5,7 +5,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Literal, get_args
 
@@ -14,6 +14,12 @@ NOTE_WIDTH = 100
 """Characters a line of a note in Markdown, as in the terminal."""
 
 FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+class Bold(str):
+    """A cell that stands out where the format can show it: Markdown, HTML and LaTeX."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Table:
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.header)
         lines = [f"<tr>{head}</tr>"]
         for first, *rest in self.rows:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
+            cells = "".join(f"<td>{_html(cell)}</td>" for cell in rest)
             lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
         body = "\n".join(lines[1:])
         return "\n".join(
@@ -104,6 +110,19 @@ class Table:
         return f"# {_one_line(self.title)}\n{text.getvalue()}{''.join(notes)}".rstrip("\n")
 
 
+def no_runs(name: str) -> Table:
+    """Return what stands in place of the tables of a figure that has no runs yet."""
+    return Table(f"{name}: no runs yet", ("setting", "seeds"), [])
+
+
+def with_notes(tables: Sequence[Table], notes: Sequence[str]) -> list[Table]:
+    """Return the tables, further notes below the last of them."""
+    if not notes or not tables:
+        return list(tables)
+    *others, last = tables
+    return [*others, replace(last, notes=(*last.notes, *notes))]
+
+
 def render(tables: Sequence[Table], name: Format = "markdown") -> str:
     """Return the tables one below the other.
 
@@ -124,7 +143,13 @@ def _one_line(text: str) -> str:
 def _markdown(cell: str) -> str:
     r"""Escape what Markdown would take for its own: no `_` inside a word, no `*` between spaces."""
     escaped = re.sub(r"([\\|`<]|(?<! )\*|\*(?! ))", r"\\\1", _one_line(cell))
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+    return f"**{escaped}**" if isinstance(cell, Bold) else escaped
+
+
+def _html(cell: str) -> str:
+    escaped = html.escape(cell)
+    return f"<strong>{escaped}</strong>" if isinstance(cell, Bold) else escaped
 
 
 _LATEX = {
@@ -145,4 +170,5 @@ _LATEX = {
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+    escaped = "".join(_LATEX.get(character, character) for character in _one_line(text))
+    return rf"\textbf{{{escaped}}}" if isinstance(text, Bold) else escaped

@@ -1,18 +1,23 @@
 """Table 1 of the paper: time to random selection's accuracy, and final accuracy.
 
 A block a setting, a row a selector: the paper's eight first, then every other one that was run.
+The best accuracy is bold where its paired interval over every other selector says that it is best.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from titan_repro.analysis.clocks import ChooseClock, choose_clock, timed
+from titan_repro.analysis.clocks import ChooseClock, OwnClock, choose_clock, timed
 from titan_repro.analysis.comparison import PAPER_SELECTORS, Row, compare, order_labels
-from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.load import Runs
+from titan_repro.analysis.paired import gains
 from titan_repro.analysis.replay import Replay
+from titan_repro.analysis.statistics import Interval
+from titan_repro.figures.beside_paper import Paper
 from titan_repro.figures.comparison import (
     accuracy_cell,
     grouped_notes,
@@ -21,50 +26,86 @@ from titan_repro.figures.comparison import (
     untimed_notes,
     why_no_target,
 )
-from titan_repro.figures.table import Table
+from titan_repro.figures.gain import with_interval
+from titan_repro.figures.planned import shown_runs
+from titan_repro.figures.table import Bold, Table, no_runs, with_notes
 from titan_repro.figures.titles import setting_title
-from titan_repro.paper.published import (
-    CURVES_TASK,
-    FIGURE_OF_STREAM,
-    TABLE1_ROUNDS,
-    accuracy_at,
-    rounds_ratio_at,
-    table1_cell,
-)
+from titan_repro.paper.published import TABLE1_ROUNDS
 
-EXPERIMENTS = ("table1_images", "table1_audio", "table1_movement")
+EXPERIMENTS = (
+    "campaign_images",
+    "campaign_baselines",
+    "campaign_long",
+    "campaign_resnet50",
+    "campaign_resnet34",
+    "campaign_movement",
+)
+FURTHER = ("fig7", "table1_images", "table1_audio", "table1_movement")
+"""Experiments of which runs are shown, but none is missed."""
+
+FEWEST_SEEDS = 3
+"""Of which an interval may call a selector the best."""
+
+LENGTHS = (4_000, TABLE1_ROUNDS)
+"""Rounds at which settings are shown beside those that most of their runs have."""
 
 NOTES = (
     "rounds / RS, time / RS: until the accuracy at which random selection (rs) of the same seed "
     "ended, over what rs took to get there; geometric mean over the seeds that did, (k of n) where "
     'not all did. "> x": none did within the whole run, which went on for x times what rs took.',
     "accuracy: final, on the whole test set, %, mean ± standard deviation over the seeds that "
-    "finished.",
+    "finished; bold: above every other selector, by 95 % t intervals of the differences paired by "
+    f"seed, of {FEWEST_SEEDS} seeds or more. over RS: points above rs of the same seed, mean and "
+    "95 % interval.",
 )
 
-Data = tuple[Runs, ChooseClock]
+
+@dataclass(frozen=True)
+class Data:
+    """What the table shows.
+
+    parts: runs, each cut at the rounds of their settings. notes: what is missing.
+    """
+
+    parts: Sequence[Runs]
+    choose: ChooseClock
+    notes: Sequence[str] = ()
 
 
 def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
-    """Read what is drawn."""
-    runs = load_runs(source)
-    return runs, choose_clock(None, source, runs, replay_on)
+    """Read the runs of the paper's settings below `source`. Raises RunFolderError for no folder."""
+    shown = shown_runs(source, EXPERIMENTS, further=FURTHER, else_all=True)
+    if shown.runs is None:
+        return Data([], lambda group: OwnClock(), shown.notes())
+    choose = choose_clock(None, source, shown.runs, replay_on)
+    parts = [shown.runs, *filter(None, (shown.at(rounds) for rounds in LENGTHS))]
+    return Data(parts, choose, shown.notes())
 
 
 def tables(data: Data) -> list[Table]:
-    """Return a table for every setting."""
-    runs, choose = data
-    return [
-        _table(group, runs.curves, choose)
-        for _, group in runs.summaries.groupby("setting", sort=False)
-    ]
+    """Return a table for every setting and length, shorter ones first."""
+    found: dict[tuple[str, int], tuple[pd.DataFrame, Runs]] = {}
+    for runs in data.parts:
+        for group in runs.settings():
+            first = group.iloc[0]
+            if (group["status"] == "finished").any() or runs is data.parts[0]:
+                found.setdefault((first["setting"], int(first["rounds"])), (group, runs))
+    settings = list(dict.fromkeys(setting for setting, _ in found))
+    order = sorted(found, key=lambda key: (settings.index(key[0]), key[1]))
+    made = [_table(found[key][0], found[key][1].curves, data.choose) for key in order]
+    return with_notes(made or [no_runs("Table 1")], data.notes)
 
 
 def _table(group: pd.DataFrame, curves: pd.DataFrame, choose: ChooseClock) -> Table:
     own = timed(group, curves[curves["run_id"].isin(group["run_id"])], choose(group))
     paper = Paper(group)
     rows = {row.label: row for row in compare(group, own.curves)}
-    lines = [_line(label, rows.get(label), paper) for label in _labels(rows)]
+    over_rs = {gain.label: gain.interval for gain in gains(group, "rs")}
+    best = clearly_best(group)
+    lines = [
+        _line(label, rows.get(label), over_rs.get(label), paper, bold=label == best)
+        for label in _labels(rows)
+    ]
     header = (
         "selector",
         "seeds",
@@ -74,6 +115,7 @@ def _table(group: pd.DataFrame, curves: pd.DataFrame, choose: ChooseClock) -> Ta
         *paper.header("time"),
         "accuracy, %",
         *paper.header("accuracy"),
+        "over RS, points",
     )
     return Table(
         f"{setting_title(group)}; time: {own.caption}",
@@ -81,6 +123,22 @@ def _table(group: pd.DataFrame, curves: pd.DataFrame, choose: ChooseClock) -> Ta
         lines,
         (*_reasons(rows), *untimed_notes(own.untimed), *paper.notes(), *NOTES),
     )
+
+
+def clearly_best(group: pd.DataFrame) -> str | None:
+    """Return the label whose accuracy lies above that of every other one; None if none does.
+
+    Above: the 95 % interval of their differences, paired by seed, lies above 0 and has at least
+    FEWEST_SEEDS of them. Labels of which every seed diverged are below any.
+    """
+    finished = group[group["status"] == "finished"]
+    means = finished.groupby("label")["final_accuracy"].mean().astype(float)
+    if len(means) < 2:
+        return None
+    best = str(means.idxmax())
+    others = [gain.interval for gain in gains(finished, best)]
+    sure = all(each.number >= FEWEST_SEEDS and each.high < 0 for each in others)
+    return best if sure else None
 
 
 def _labels(found: Sequence[str] | dict[str, Row]) -> list[str]:
@@ -92,21 +150,24 @@ def _labels(found: Sequence[str] | dict[str, Row]) -> list[str]:
     return [*labels, *(label for label in order_labels(found) if label not in labels)]
 
 
-def _line(label: str, row: Row | None, paper: "Paper") -> tuple[str, ...]:
+def _line(
+    label: str, row: Row | None, over_rs: Interval | None, paper: Paper, *, bold: bool
+) -> tuple[str, ...]:
     selector = label.split()[0]
     beside = {kind: paper.cells(kind, selector) for kind in ("rounds", "time", "accuracy")}
     if row is None:
-        cells = ("no run", "", "", "")
+        cells: tuple[str, ...] = ("no run", "", "", "")
     else:
         cells = (
             seeds_cell(row),
             _ratio(row, row.rounds_ratio),
             _ratio(row, row.time_ratio),
-            accuracy_cell(row, 1),
+            Bold(accuracy_cell(row, 1)) if bold else accuracy_cell(row, 1),
         )
+    gained = "" if over_rs is None or over_rs.number == 0 else with_interval(over_rs)
     seeds, rounds, time, accuracy = cells
     parts = (rounds, *beside["rounds"], time, *beside["time"], accuracy, *beside["accuracy"])
-    return (label, seeds, *parts)
+    return (label, seeds, *parts, gained)
 
 
 def _ratio(row: Row, ratio: float) -> str:
@@ -118,70 +179,3 @@ def _reasons(rows: dict[str, Row]) -> tuple[str, ...]:
     """Say why seeds have no target, where some have none."""
     words = {label: why_no_target(row) for label, row in rows.items()}
     return grouped_notes("Seeds without a target", {k: why for k, why in words.items() if why})
-
-
-class Paper:
-    """What the paper says of a setting, in cells. group: the setting's runs."""
-
-    def __init__(self, group: pd.DataFrame) -> None:
-        first = group.iloc[0]
-        self.task, self.model = str(first["task"]), str(first["model"])
-        self.rounds, self.stream = int(first["rounds"]), str(first["stream"])
-        printed = table1_cell(self.model, "rs") if self.stream == "clean" else None
-        self.other_task = None if printed is None else printed.task
-        self.printed = printed is not None and printed.task == self.task
-        self.figure = FIGURE_OF_STREAM.get(self.stream, "")
-        self.drawn = self.task == CURVES_TASK and not math.isnan(self._accuracy("rs"))
-
-    def header(self, kind: str) -> tuple[str, ...]:
-        """Return the name of the column beside ours; none if the paper has nothing to say."""
-        at = f"{self.rounds:,}"
-        if kind == "time":
-            return ("paper, 20,000",) if self.printed else ()
-        if kind == "accuracy" and self.printed and self.rounds == TABLE1_ROUNDS:
-            return (f"paper, {at}",)
-        return (f"paper, {at}",) if self.drawn else ()
-
-    def cells(self, kind: str, selector: str) -> tuple[str, ...]:
-        """Return the cell beside ours, or none where there is no column."""
-        if not self.header(kind):
-            return ()
-        printed = table1_cell(self.model, selector)
-        if kind == "time":
-            return ("" if printed is None else f"{printed.time_ratio:.2f}",)
-        if kind == "rounds":
-            return (_ratio_text(rounds_ratio_at(self.model, selector, self.rounds, self.figure)),)
-        if self.printed and self.rounds == TABLE1_ROUNDS and printed is not None:
-            return (f"{printed.accuracy:.1f}",)
-        known = self._accuracy(selector)
-        return ("" if math.isnan(known) else f"{known:.1f}",)
-
-    def notes(self) -> tuple[str, ...]:
-        """Say where the paper's numbers are from, or why there are none."""
-        if not (self.printed or self.drawn):
-            where = (
-                f"the paper trained {self.model} on {self.other_task}"
-                if self.other_task not in (None, self.task)
-                else "it has none for this setting"
-            )
-            return (f"No numbers of the paper beside {self.task}, {self.model}: {where}.",)
-        parts = []
-        if self.printed:
-            parts.append("Table 1 prints its times and accuracies of 20,000 rounds")
-        if self.drawn:
-            parts.append(
-                f"rounds and accuracy at {self.rounds:,} rounds are read off Figure {self.figure}, "
-                "which has curves of C-IS in place of Titan's"
-                if self.figure == "7"
-                else f"rounds and accuracy are read off Figure {self.figure}"
-            )
-        return (f"paper: {'; '.join(parts)}; empty where it shows none.",)
-
-    def _accuracy(self, selector: str) -> float:
-        return accuracy_at(self.model, selector, self.rounds, self.figure)
-
-
-def _ratio_text(ratio: float) -> str:
-    if math.isnan(ratio):
-        return ""
-    return "never" if math.isinf(ratio) else f"{ratio:.2f}"

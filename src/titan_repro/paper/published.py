@@ -115,6 +115,57 @@ def rounds_ratio_at(model: str, selector: str, rounds: int, figure: str = "7") -
     return own / random
 
 
+def batch_variances(model: str, selector: str) -> dict[int, float]:
+    """Return what figure 5(a) shows: batch gradient variance over that of rs, by batch size.
+
+    Empty if it has no such line.
+    """
+    series = {"is": "IS", "cis": "C-IS"}.get(selector, "")
+    for row in _figure5("5a", model):
+        name, _, sizes = row["series"].partition(" (batch ")
+        if name == series:
+            numbers = sizes.rstrip(")") or _BATCHES
+            return dict(zip(_whole(numbers), _numbers(row["value"]), strict=True))
+    return {}
+
+
+def filter_variances(model: str) -> dict[str, float]:
+    """Return what figure 5(b) prints: variance over that of rs by way, such as "Coarse+C-IS".
+
+    Empty if it has no such model.
+    """
+    for row in _figure5("5b", model):
+        return dict(zip(_WAYS, _numbers(row["value"]), strict=True))
+    return {}
+
+
+IMPORTANCE_CORRELATION = 0.98
+"""Pearson, of gradient norms in rounds t and t + 1, printed in figure 5(c)."""
+
+_BATCHES = "5;10;20;40;80"
+_WAYS = ("Random+Random", "Coarse+Random", "Random+C-IS", "Coarse+C-IS", "C-IS")
+_FIGURE5_NAMES = {
+    "alexnet": ("AlexNet",),
+    "mobilenet": ("MobileNet", "MobileNetV1"),
+    "squeezenet": ("SqueezeNet",),
+    "resnet50": ("ResNet50",),
+}
+
+
+def _figure5(part: str, model: str) -> list[dict[str, str]]:
+    names = _FIGURE5_NAMES.get(model, ())
+    rows = csv.DictReader(_lines("figures/fig2a_5_6.csv"))
+    return [row for row in rows if row["figure"] == part and row["model"] in names]
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(";")]
+
+
+def _whole(text: str) -> list[int]:
+    return [int(number) for number in text.split(";")]
+
+
 def _first(drawn: pd.DataFrame, target: float, rounds: int) -> float:
     """Return the round at which a curve first reaches a target; infinite if not by `rounds`."""
     if len(drawn) == 0 or math.isnan(target):
@@ -123,6 +174,23 @@ def _first(drawn: pd.DataFrame, target: float, rounds: int) -> float:
     there = np.interp(grid, drawn["round"], drawn["accuracy"]) >= target
     there &= grid <= drawn["round"].iloc[-1]
     return float(there.argmax()) if there.any() else math.inf
+
+
+@cache
+def utilisation() -> dict[str, pd.DataFrame]:
+    """Return the lines of figure 1 by model, ascending.
+
+    Columns: share of the data that is trained, in percent; final accuracy, in percent; and time of
+    training, over that with a tenth of the data.
+    """
+    names = {"utilisation": "share", "final_accuracy_pct": "accuracy", "relative_time": "time"}
+    table = pd.DataFrame(csv.DictReader(_lines("figures/fig1.csv"))).rename(columns=names)
+    table = table.astype(dict.fromkeys(names.values(), float))
+    table["share"] = (100 * table["share"]).round()
+    return {
+        str(model).lower(): own[list(names.values())].sort_values("share").reset_index(drop=True)
+        for model, own in table.groupby("model")
+    }
 
 
 @cache

@@ -30,6 +30,7 @@ from titan_repro.records.export_schema import (
     readme,
     schema,
 )
+from titan_repro.records.provenance import without_commands
 from titan_repro.records.recorded import RecordedRun
 from titan_repro.records.results import CURVE_COLUMNS, CURVE_DTYPES, is_final
 from titan_repro.records.storage import reason, sha256_of, unreadable, writing
@@ -235,17 +236,9 @@ def _row(run: RecordedRun, summary: Mapping[str, Any], milliseconds: float) -> d
         "config": json.dumps(run.config),
         "commit": code.get("commit"),
         "dirty": code.get("dirty"),
-        "provenance": json.dumps(_without_commands(run.provenance)),
+        "provenance": json.dumps(without_commands(run.provenance)),
         "sample_milliseconds": None if math.isnan(milliseconds) else milliseconds,
     }
-
-
-def _without_commands(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the command lines, which name folders."""
-    kept = {key: value for key, value in provenance.items() if key != "command"}
-    if "resumed" in kept:
-        kept["resumed"] = [_without_commands(start) for start in kept["resumed"]]
-    return kept
 
 
 def _summary(row: Mapping[str, Any]) -> dict[str, Any]:

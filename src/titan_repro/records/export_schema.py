@@ -161,6 +161,11 @@ def readme() -> str:
         "reads run folders. Times and memory are measured on the machines that made the runs",
         "unless their name begins with `modelled_`.",
     ]
+    lines += [
+        "",
+        "Measurements (costs.json of `experiment=fig6`, variance.json of `fig5` and `why`) lie",
+        "below `measurements/` as they lay below the runs, without commands and configurations.",
+    ]
     for name, columns in COLUMNS.items():
         lines += ["", f"## {name}", "", "| column | type | meaning |", "|---|---|---|"]
         lines += [f"| {column.name} | {_type(column)} | {column.meaning} |" for column in columns]

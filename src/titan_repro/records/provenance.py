@@ -45,6 +45,14 @@ def provenance(command: Sequence[str], data: Mapping[str, Any]) -> dict[str, Any
     }
 
 
+def without_commands(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return contents of provenance.json without the command lines, which name folders."""
+    kept = {key: value for key, value in told.items() if key != "command"}
+    if "resumed" in kept:
+        kept["resumed"] = [without_commands(start) for start in kept["resumed"]]
+    return kept
+
+
 def _without_home(command: Sequence[str]) -> list[str]:
     home = re.compile(re.escape(str(Path.home())) + r"(?=/|$)")
     return [home.sub("~", argument) for argument in command]

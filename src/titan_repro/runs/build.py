@@ -70,6 +70,13 @@ def _check_batch_of_one(config: DictConfig, network: BlockNetwork) -> None:
         ) from error
 
 
+def with_selector(config: DictConfig, name: str) -> DictConfig:
+    """Return the configuration with one of its `experiment.selectors`."""
+    other, node = copy.deepcopy(config), config.experiment.selectors[name]
+    other.selector, other.delay = node.selector, node.delay
+    return other
+
+
 def build_selector(config: DictConfig) -> Selector:
     """Compose filter and policy.
 

@@ -26,7 +26,7 @@ def full_gradient_moments(
     sums = [p.new_zeros(num_classes + 1, *p.shape) for p in parameters]  # row C: not finite
     norms = []
     for i in range(len(labels)):
-        gradients = _sample_gradient(model, parameters, inputs[i : i + 1], labels[i : i + 1])
+        gradients = sample_gradient(model, parameters, inputs[i : i + 1], labels[i : i + 1])
         norm = _joint_norm(gradients)
         row = labels[i : i + 1].masked_fill(~norm.isfinite(), num_classes)
         for total, gradient in zip(sums, gradients, strict=True):
@@ -36,7 +36,7 @@ def full_gradient_moments(
     return GradientMoments(all_norms, _class_mean_norms(sums, all_norms, labels, num_classes))
 
 
-def _sample_gradient(
+def sample_gradient(
     model: nn.Module, parameters: list[nn.Parameter], sample: Tensor, label: Tensor
 ) -> list[Tensor]:
     """Return the gradient for a batch of one, zero for parameters without influence."""

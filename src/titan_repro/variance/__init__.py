@@ -1,0 +1,1 @@
+"""How far a selector's batches are from the mean gradient, measured at training states."""
