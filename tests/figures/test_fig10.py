@@ -6,7 +6,6 @@ import pytest
 
 from handmade import run, runs_of
 from titan_repro.analysis.clocks import OwnClock
-from titan_repro.errors import RunFolderError
 from titan_repro.figures import fig10
 from titan_repro.figures.figure import draw_to
 from titan_repro.figures.style import PAPER_COLOUR
@@ -81,8 +80,16 @@ def test_tables_tell_devices_bytes_and_the_paper():
     assert rs[8] == "-"
 
 
-def test_runs_without_a_federation_are_no_part_of_it(monkeypatch, tmp_path):
+def test_without_a_federation_the_papers_curves_stand_alone(monkeypatch, tmp_path):
     alone = runs_of(run("rs", 0, (0, 0.1, 0.0), (100, 0.2, 1.0)))
     monkeypatch.setattr(fig10, "load_runs", lambda source: alone)
-    with pytest.raises(RunFolderError, match="no run of a federation; titan-run experiment=fig10"):
-        fig10.load(tmp_path, lambda device: None)
+    found = fig10.load(tmp_path, lambda device: None)
+    assert found.runs is None
+    [table] = fig10.tables(found)
+    assert "Figure 10" in table.title
+    _, [axes] = fig10.panels(found)
+    fig10.draw(found, [axes])
+    assert {line.get_color() for line in axes.lines} == {PAPER_COLOUR}
+    assert len(axes.lines) == 6
+    assert any("no runs" in text.get_text() for text in axes.texts)
+    draw_to(fig10, found, tmp_path / "fig10.png")

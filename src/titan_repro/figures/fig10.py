@@ -1,7 +1,7 @@
 """Figure 10: a federation's accuracy against rounds, one line a selector, the paper's below ours.
 
-A panel a setting of `titan-run experiment=fig10`, or of any other federation. The paper draws no
-random selection, no stratified batch and no C-IS; ours are drawn, too.
+A panel a setting of `titan-run experiment=fig10`, or of any other federation; without runs the
+paper's curves alone. It draws no random selection, no stratified batch and no C-IS; we do.
 """
 
 import math
@@ -12,19 +12,19 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.clocks import ChooseClock, choose_clock
+from titan_repro.analysis.clocks import ChooseClock, OwnClock, choose_clock
 from titan_repro.analysis.comparison import order_labels
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
-from titan_repro.errors import RunFolderError
 from titan_repro.figures.comparison import comparison_tables
+from titan_repro.figures.curves import draw_panel, paper_panel
 from titan_repro.figures.style import PAPER_COLOUR, looks, pyplot
-from titan_repro.figures.table import Table
+from titan_repro.figures.table import Table, no_runs
 from titan_repro.figures.titles import setting_title
 from titan_repro.paper.published import CURVES_TASK, accuracy_at, curve
 
 EXPERIMENTS = ("fig10",)
-FIGURE = "10"
+FIGURE, MODEL = "10", "mobilenet"
 PAPER_SETTING = {"devices": 50, "participants": 10}
 """PAPER_SETTING: of a federation beside which the paper's curves are drawn."""
 
@@ -35,20 +35,18 @@ NAMES_APART = 0.032
 
 @dataclass(frozen=True)
 class Data:
-    """The runs of federations, and what chooses the clock of their tables."""
+    """The runs of federations, None if there are none, and what chooses their tables' clock."""
 
-    runs: Runs
+    runs: Runs | None
     choose: ChooseClock
 
 
 def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
-    """Read the runs of federations below `source`. Raises RunFolderError if there are none."""
+    """Read the runs of federations below `source`. Raises RunFolderError without any runs."""
     every = load_runs(source)
     federated = every.summaries[[federation_of(run) is not None for run in _rows(every.summaries)]]
     if len(federated) == 0:
-        raise RunFolderError(
-            f"{source}: found no run of a federation; titan-run experiment=fig10 makes them"
-        )
+        return Data(None, lambda group: OwnClock())
     curves = every.curves[every.curves["run_id"].isin(federated["run_id"])]
     runs = Runs(federated, curves, every.recorded)
     return Data(runs, choose_clock(None, source, runs, replay_on))
@@ -62,6 +60,8 @@ def federation_of(run: Mapping[Any, Any]) -> Mapping[str, Any] | None:
 
 def tables(data: Data) -> list[Table]:
     """Return for each setting that of `titan-report compare`, and one of devices and bytes."""
+    if data.runs is None:
+        return [no_runs("Figure 10")]
     settings = data.runs.summaries.groupby("setting", sort=False)
     compared = comparison_tables(data.runs, data.choose)
     pairs = zip(compared, (_devices(group) for _, group in settings), strict=True)
@@ -70,13 +70,18 @@ def tables(data: Data) -> list[Table]:
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
     """Return a figure with an axes a setting, side by side."""
-    number = data.runs.summaries["setting"].nunique()
+    number = 1 if data.runs is None else data.runs.summaries["setting"].nunique()
     figure, axes = pyplot().subplots(1, number, figsize=(7.6 * number, 4.6), squeeze=False)
     return figure, list(axes.flat)
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw a setting on each of the axes."""
+    if data.runs is None:
+        title = f"{CURVES_TASK}, {MODEL}, federation of {PAPER_SETTING['devices']} devices"
+        missing = "no runs: titan-run experiment=fig10"
+        draw_panel(axes[0], paper_panel(title, MODEL, FIGURE, missing))
+        return
     settings = data.runs.summaries.groupby("setting", sort=False)
     for panel, (_, group) in zip(axes, settings, strict=True):
         curves = data.runs.curves[data.runs.curves["run_id"].isin(group["run_id"])]
@@ -125,7 +130,7 @@ def _paper(axes: Any, group: pd.DataFrame) -> list[End]:
     look_of, rounds = looks(order_labels(group["selector"])), int(group["rounds"].max())
     ends = []
     for selector in order_labels(group["selector"]):
-        drawn = curve("mobilenet", selector, FIGURE)
+        drawn = curve(MODEL, selector, FIGURE)
         drawn = drawn[drawn["round"] <= rounds]
         if len(drawn) < 2:
             continue
@@ -139,7 +144,7 @@ def _paper(axes: Any, group: pd.DataFrame) -> list[End]:
             label=f"{selector}, paper's figure {FIGURE}",
         )
         end = float(drawn["accuracy"].iloc[-1])
-        ends.append((end, f"{selector} {end:.1f} (paper, mobilenet)", PAPER_COLOUR))
+        ends.append((end, f"{selector} {end:.1f} (paper, {MODEL})", PAPER_COLOUR))
     return ends
 
 
@@ -185,7 +190,7 @@ def _devices(group: pd.DataFrame) -> Table:
         numbers = [
             _mean_of(at_end, name) for name in ("mean", "deviation", "lowest", "tenth", "highest")
         ]
-        paper = accuracy_at("mobilenet", label.split()[0], int(own[0]["rounds"]), FIGURE)
+        paper = accuracy_at(MODEL, label.split()[0], int(own[0]["rounds"]), FIGURE)
         shown = _is_the_papers(group) and not math.isnan(paper)
         rows.append(
             (label, str(len(own)), *numbers, f"{sent:.2f}", f"{paper:.1f}" if shown else "-")
@@ -193,7 +198,7 @@ def _devices(group: pd.DataFrame) -> Table:
     title = f"Accuracy on each device's own classes, %, and bytes sent: {setting_title(group)}"
     header = (
         *("selector", "seeds", "mean of devices", "deviation", "lowest", "10 % below", "highest"),
-        *("sent, GB", "paper (mobilenet)"),
+        *("sent, GB", f"paper ({MODEL})"),
     )
     return Table(title, header, rows, NOTES)
 
