@@ -27,7 +27,7 @@ done
 endef
 
 .PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign \
-	figures check-figures check-results all fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11 clean
+	figures page check-figures check-results all fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -39,7 +39,8 @@ help:
 	@echo "make table1   6 models x 8 selectors; ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) JOBS=$(JOBS) RUNS=$(RUNS)"
 	@echo "make campaign every run that results/ reports, about 23 core hours; JOBS, RUNS as above"
 	@echo "make figures  every figure and table of results/ from the runs in results/data"
-	@echo "make check-figures   is what is committed in results/ what results/data gives?"
+	@echo "make page     results/index.html and REPRODUCTION.md, from results/data alone"
+	@echo "make check-figures   is what is committed what results/data gives (figures and page)?"
 	@echo "make all      what of the campaign and the figures is missing in results/data, then figures"
 	@echo "make check-results   three small runs again: are they still what results/ says?"
 	@echo "make fig1     accuracy and time by data utilisation; ROUNDS, SEEDS, JOBS, RUNS as above"
@@ -107,8 +108,14 @@ campaign: setup
 figures: setup
 	$(BIN)/titan-report figures results/data results
 
+page: setup
+	$(BIN)/titan-report page results/data
+	$(BIN)/titan-report reproduction results/data
+
 check-figures: setup
 	$(BIN)/titan-report figures results/data results --check
+	$(BIN)/titan-report page results/data --check
+	$(BIN)/titan-report reproduction results/data --check
 
 check-results: setup
 	$(BIN)/python scripts/check_results.py
@@ -118,7 +125,7 @@ all: setup
 	$(call sweeps,$(addprefix campaign_,movement images long baselines resnet34 resnet50)); \
 	failed=$$status; $(call sweeps,fig1 fig2 fig11,paths.export=results/data); \
 	if [ -d $(RUNS) ]; then $(BIN)/titan-report export $(RUNS) results/data || exit $$?; fi; \
-	$(BIN)/titan-report figures results/data results || exit $$?; exit $$((failed | status))
+	$(MAKE) figures page || exit $$?; exit $$((failed | status))
 
 # A figure is drawn from the runs of its experiments, which its module names.
 FIGURES := fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11

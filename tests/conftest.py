@@ -41,6 +41,14 @@ def configure(tmp_path: Path):
     return composed
 
 
+@pytest.fixture(scope="session")
+def setups():
+    """The paper's networks at 224 x 224 with their work, counted once for all tests."""
+    from titan_repro.boards.paper_model import paper_setups
+
+    return paper_setups()
+
+
 def whole(*overrides: str, hydra: bool = False) -> DictConfig:
     """Compose the configuration with Hydra, which reads some sixty files: a tenth of a second."""
     register_schema()

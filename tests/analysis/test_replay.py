@@ -14,6 +14,7 @@ from titan_repro.binding import plain
 from titan_repro.boards.clock import Replayed, modelled, pipelined_round
 from titan_repro.boards.cost_model import RoundCost, inline_cost, pipelined_cost
 from titan_repro.boards.idle import ALWAYS
+from titan_repro.boards.memory import round_memory
 from titan_repro.boards.round_work import RoundCounter, RoundSize
 from titan_repro.cli.report import _count_rounds, _device, main, replay_on
 from titan_repro.figures.replay import _rows, replay_tables
@@ -291,6 +292,19 @@ def test_reports_say_whether_the_clock_is_modelled(runs):
     assert "not measured" not in nano.markdown()
     assert host.title.endswith("on host, measured when the runs were made")
     assert host.csv().count("not measured") == 6  # energy and power of three runs
+
+
+def test_the_same_replay_twice_gives_the_same_bytes(runs, capsys):
+    """Twice in this process, what was counted before forgotten; and nothing is left in the runs."""
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    printed = []
+    for _ in range(2):
+        round_memory.cache_clear()
+        main(["replay", str(runs), *NANO])
+        printed.append(capsys.readouterr().out.encode())
+    assert printed[0] == printed[1]
+    assert printed[0].count(b"| titan ") == 1
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
 
 
 def test_both_ways_of_naming_the_device(runs, capsys):

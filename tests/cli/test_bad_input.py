@@ -149,6 +149,39 @@ def test_titan_run_refuses_it(tmp_path, monkeypatch, arguments, says):
         assert list(tmp_path.iterdir()) == []
 
 
+OLDER_PROFILE = """
+name: older
+tensors: cpu
+threads: 1
+modelled:
+  train: cpu
+  select: cpu
+  idle_watts: 1.4
+  processors:
+    cpu:
+      peak_gflops: 47.3
+      forward_efficiency: 0.0945
+      backward_efficiency: 0.0759
+      peak_gb_per_s: 25.6
+      bandwidth_efficiency: 0.354
+      launch_us: 7.46
+      watts: 3.1
+"""
+
+
+def test_a_profile_of_the_older_cost_model_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "own" / "device"
+    own.mkdir(parents=True)
+    (own / "older.yaml").write_text(OLDER_PROFILE)
+    answer = call("--config-dir", "own", "device=older", "task=digits", "rounds=2")
+    assert (answer.status, answer.out) == (2, "")
+    key = "device.modelled.processors.cpu.forward_efficiency"
+    assert answer.err.startswith(f"titan-run: {key}: found 0.0945, one rate for all layers")
+    assert answer.err.count("\n") == 1
+    assert run_folders(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("program", "arguments", "says"),
     [

@@ -9,7 +9,6 @@ import torch
 
 from titan_repro.boards.board import read_board
 from titan_repro.boards.layers import ARITHMETIC, Kind
-from titan_repro.boards.paper_model import paper_setups
 from titan_repro.conf_path import conf_dir
 from titan_repro.config import identity, plain, validate
 from titan_repro.devices import process as profile
@@ -92,15 +91,16 @@ def test_the_5_w_mode_is_slower_and_draws_less(configure):
         assert getattr(cpu, name) / getattr(before, name) == pytest.approx(1479 / 918, rel=0.01)
 
 
-def test_raspberry_pi_4_meets_ncnns_latencies(configure):
+def test_raspberry_pi_4_meets_ncnns_latencies(configure, setups):
     """Of benchmark/README.md, four threads at 1.8 GHz; a board is one YAML file."""
     board = read_board(plain(configure("device=raspberry_pi_4").device)["modelled"])
     published = {"squeezenet1_1": 46.65, "mobilenet": 61.17, "alexnet": 76.40, "resnet50": 262.83}
-    setups = paper_setups()
     for model, milliseconds in published.items():
         found = 1e3 * board.processors["cpu"].seconds(setups[model].one)
         assert found == pytest.approx(milliseconds, rel=0.4), model
-    assert board.idle_watts + board.processors["cpu"].watts == pytest.approx(6.41)
+    assert board.idle_watts + board.processors["cpu"].watts == pytest.approx(
+        7.2
+    )  # HPL, at the wall
     assert board.handover is None
 
 

@@ -62,6 +62,23 @@ def gains(runs: pd.DataFrame, reference: str) -> list[Gain]:
     ]
 
 
+def gains_by_rounds(runs: pd.DataFrame, label: str, reference: str) -> dict[int, Interval]:
+    """Return what a label gains over `reference` at each milestone that a pair of runs shares.
+
+    runs: as `Runs.summaries`, of one setting; their milestones beyond its rounds count, too. In
+    points, 95 %, by the t distribution.
+    """
+    accuracy: dict[str, dict[tuple[int, int], float]] = {label: {}, reference: {}}
+    for run in runs[runs["label"].isin([label, reference])].to_dict("records"):
+        for milestone in run["milestones"]:
+            point = int(milestone["rounds"]), int(run["seed"])
+            accuracy[run["label"]][point] = 100 * float(milestone["accuracy"])
+    deltas: dict[int, list[float]] = {}
+    for point in sorted(accuracy[label].keys() & accuracy[reference].keys()):
+        deltas.setdefault(point[0], []).append(accuracy[label][point] - accuracy[reference][point])
+    return {rounds: mean_interval(found) for rounds, found in deltas.items()}
+
+
 def _deltas(accuracy: pd.DataFrame, label: str, reference: str) -> np.ndarray:
     if label not in accuracy or reference not in accuracy:
         return np.empty(0)

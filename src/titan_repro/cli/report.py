@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from titan_repro.cli.messages import check_working_folder
 from titan_repro.cli.parsing import OneLineParser
+from titan_repro.cli.report_documents import add_documents
 from titan_repro.cli.report_runs import add_commands
 from titan_repro.cli.version import ShowVersion
 from titan_repro.errors import ConfigurationError, UserError
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     _prints_tables(claims)
     claims.set_defaults(call=_claims)
     add_commands(commands)
+    add_documents(commands, replay_on, board_numbers)
     fit = commands.add_parser(
         "calibration", help="the modelled board's constants, and its errors on the paper's numbers"
     )
@@ -291,6 +293,15 @@ def _calibration(options: argparse.Namespace) -> None:
     if options.figures is not None:
         drawn = board_figures(read_board(modelled), setups, options.figures)
         print("\nFigures: " + ", ".join(map(str, drawn)))
+
+
+def board_numbers() -> dict[str, float]:
+    """Return what the modelled Jetson Nano says of each of the paper's numbers about its device."""
+    from titan_repro.boards.board import read_board
+    from titan_repro.boards.paper_model import modelled_numbers, paper_setups
+
+    board = read_board(_profile(["device=jetson_nano"])["modelled"])
+    return modelled_numbers(board, paper_setups())
 
 
 def _profile(overrides: list[str]) -> dict[str, Any]:

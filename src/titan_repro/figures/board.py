@@ -76,40 +76,44 @@ def draw_groups(
 ) -> None:
     """Draw a group of bars for each of the paper's models, and the paper's numbers across them.
 
-    Labels stand once, over the bars of the tallest group.
+    Labels stand once, in the bars' colours and order, above all groups.
     """
     width = 0.84 / len(bars)
     centres = np.arange(len(IMAGE_MODELS))
-    tallest = int(
-        np.argmax([max(model[f"{part}.{m}"] for part, _, _ in bars) for m in IMAGE_MODELS])
-    )
-    for place, (part, label, hue) in enumerate(bars):
+    highest = 0.0
+    for place, (part, _, hue) in enumerate(bars):
         x = centres + (place - (len(bars) - 1) / 2) * width
         heights = [model[f"{part}.{name}"] for name in IMAGE_MODELS]
         marks = [paper[f"{part}.{name}"] for name in IMAGE_MODELS]
         axes.bar(x, heights, 0.94 * width, color=hue)
         axes.hlines(marks, x - width / 2, x + width / 2, color=INK, linewidth=2)
-        top = max(heights[tallest], marks[tallest])
-        axes.annotate(
-            label,
-            (x[tallest], top),
-            (0, 4),
-            textcoords="offset points",
-            rotation=90,
-            ha="center",
-            va="bottom",
-            color=hue if hue != PALE else "#b5695a",
-            fontsize=9,
-        )
+        highest = max(highest, *heights, *marks)
+    axes.set_ylim(0, 1.16 * highest)
+    _key(axes, bars)
     axes.set_xticks(centres, [NAMES[name] for name in IMAGE_MODELS])
     axes.grid(visible=False, axis="x")
-    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
+
+
+def _key(axes: Any, bars: Bars) -> None:
+    """Write the labels side by side at the top, a square of the bar's colour before each."""
+    from matplotlib.patches import Patch
+
+    axes.legend(
+        handles=[Patch(color=hue, label=label) for _, label, hue in bars],
+        loc="upper left",
+        ncols=len(bars),
+        borderaxespad=0.0,
+        handlelength=1.0,
+        handletextpad=0.5,
+        columnspacing=1.2,
+    )
 
 
 def _figure8(model: Mapping[str, float], paper: Mapping[str, float], path: Path) -> None:
     figure, panels = pyplot().subplots(1, 4, figsize=(13, 3.6), sharey=True)
     figure.suptitle(
-        "Figure 8 on the modelled Jetson Nano, ms a sample: bars, the model; black, the paper",
+        "Figure 8 on the modelled Jetson Nano, ms a sample: bars and the numbers at their feet, "
+        "the model; black lines and the numbers on them, the paper",
         fontsize=10,
     )
     for axes, name in zip(panels, IMAGE_MODELS, strict=True):
@@ -122,6 +126,8 @@ def draw_delays(
     axes: Any, name: str, model: Mapping[str, float], paper: Mapping[str, float]
 ) -> None:
     """Draw what the filter and C-IS take of one sample with one model, each with its number."""
+    from matplotlib.patheffects import withStroke
+
     places = np.arange(len(DELAYS))
     heights = np.array([model[f"{part}.{name}"] for part, _ in DELAYS])
     marks = np.array([paper[f"{part}.{name}"] for part, _ in DELAYS])
@@ -130,7 +136,8 @@ def draw_delays(
     axes.hlines(marks, places - 0.4, places + 0.4, color=INK, linewidth=2)
     for x, height, mark, hue in zip(places, heights, marks, hues, strict=True):
         inside = {"color": INK if hue == PALE else "white", "fontweight": "bold"}
-        for y, text, up, look in ((1.0, height, 4, inside), (mark, mark, 3, {"color": INK})):
+        above = {"color": INK, "path_effects": [withStroke(linewidth=2.5, foreground="white")]}
+        for y, text, up, look in ((1.0, height, 4, inside), (mark, mark, 3, above)):
             axes.annotate(
                 f"{text:.0f}",
                 (x, y),
@@ -142,6 +149,7 @@ def draw_delays(
             )
     axes.set_yscale("log")
     axes.set_ylim(1, 1200)
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks(places, [label for _, label in DELAYS], fontsize=8)
     axes.grid(visible=False, axis="x")
     axes.set_title(NAMES[name], loc="left", fontsize=10)

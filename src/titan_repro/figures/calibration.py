@@ -20,6 +20,9 @@ from titan_repro.figures.table import Table, render
 TOLERANCE = {"fit": 15.0, "check": 35.0}
 """Percent that a fitted and a checked number may be off without a reason given."""
 
+WATTS = 0.3
+"""Watts that a power may be off without one."""
+
 NOTES = """\
 Fitted on Figure 6(a), Figure 8 (C-IS and Titan-1) and Figure 6(d), and on nothing else; errors
 above 10 % count by their size, not its square, as some of these numbers exclude one another.
@@ -72,6 +75,12 @@ def is_off(figure: PublishedNumber, numbers: Mapping[str, float]) -> bool:
     return abs(error(figure, numbers)) > TOLERANCE[figure.use]
 
 
+def needs_reason(figure: PublishedNumber, numbers: Mapping[str, float]) -> bool:
+    """Return whether the model misses a number by so much that a reason is to be given."""
+    far = figure.unit == "W" and abs(numbers[figure.id] - figure.value) > WATTS
+    return far or is_off(figure, numbers)
+
+
 def _constants(result: Calibration) -> Table:
     rows = []
     for constant, value in zip(CONSTANTS, result.values, strict=True):
@@ -109,10 +118,10 @@ def _errors(
 
 
 def _residuals(figures: Sequence[PublishedNumber], numbers: Mapping[str, float]) -> Table:
-    title = "What the larger errors are (above 15 % fitted, above 35 % checked)"
+    title = f"What the larger errors are (above 15 % or {WATTS:g} W fitted, above 35 % checked)"
     rows = []
     for figure in figures:
-        if is_off(figure, numbers):
+        if needs_reason(figure, numbers):
             off = f"{round(error(figure, numbers)):+d}"
             rows.append([figure.id, off, figure.residual or "not explained"])
     return Table(title, ("number", "error, %", "what it is"), rows)

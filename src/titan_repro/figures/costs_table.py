@@ -12,7 +12,8 @@ CLOCKS = ("measured", "modelled")
 
 NOTES = (
     "measured: on the machine that ran it, one thread a process, medians; quiet: there, 10th "
-    "percentiles, where other work on the machine shows least; a board's name: modelled there.",
+    "percentiles, where other work on the machine shows least; a board's name: modelled there. "
+    "jetson_nano is fitted to image models; the MLP's rounds are far beyond it (docs/devices.md).",
     "In sequence: selection and training on one core. Hidden: the share of what selection adds in "
     "sequence that the pipeline does not add.",
     "Arriving: a sample by itself; bulk: a round at once; filter: the coarse filter, all others on "

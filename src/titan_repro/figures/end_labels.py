@@ -6,11 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from titan_repro.figures.contrast import readable
+
 SIZE = 7.5
 """Of the words, in points."""
 
 LINE_HEIGHT = 1.25
 """Distance of two words, in their size."""
+
+PAPER = "#ffffff"
+"""The background of every figure."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,14 @@ class EndLabel:
     bold: bool = False
 
 
-def apart(places: Sequence[float], gap: float) -> np.ndarray:
-    """Return places (n,) moved as little as it takes to lie at least `gap` apart.
+def apart(
+    places: Sequence[float], gap: float, low: float = -np.inf, high: float = np.inf
+) -> np.ndarray:
+    """Return places (n,) moved as little as it takes to lie at least `gap` apart in [low, high].
 
     Their order stays. This is the least-squares solution: with the gaps taken off, what remains
-    must not fall, and the closest sequence that does not fall is the isotonic regression.
+    must not fall, and the closest sequence that does not fall is the isotonic regression; cut at
+    both ends, it is the closest within them. Too many for the room begin at `low`.
     """
     from scipy.optimize import isotonic_regression
 
@@ -37,25 +45,9 @@ def apart(places: Sequence[float], gap: float) -> np.ndarray:
     steps = gap * np.arange(len(wanted))
     moved = np.empty_like(wanted)
     if len(wanted):
-        moved[order] = isotonic_regression(wanted[order] - steps).x + steps
+        level = isotonic_regression(wanted[order] - steps).x
+        moved[order] = np.maximum(np.minimum(level, high - steps[-1]), low) + steps
     return moved
-
-
-def readable(colour: str) -> tuple[float, float, float]:
-    """Return a colour darkened as far as words on white need: a contrast of 4.5 to 1 (WCAG 2)."""
-    from matplotlib.colors import to_rgb
-
-    shade = np.array(to_rgb(colour))
-    while contrast_on_white(shade) < 4.5:
-        shade *= 0.97
-    red, green, blue = shade.tolist()
-    return red, green, blue
-
-
-def contrast_on_white(shade: np.ndarray) -> float:
-    """Return the contrast of a colour (3,), red, green and blue from 0 to 1, with white."""
-    linear = np.where(shade <= 0.04045, shade / 12.92, ((shade + 0.055) / 1.055) ** 2.4)
-    return 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
 
 
 def write_at_ends(axes: Any, labels: Sequence[EndLabel]) -> None:
@@ -91,7 +83,7 @@ def _write(axes: Any, label: EndLabel, place: Any, coordinates: Any, **more: Any
         textcoords=coordinates,
         va="center",
         fontsize=SIZE,
-        color=readable(label.colour),
+        color=readable(label.colour, PAPER),
         fontweight="bold" if label.bold else "normal",
         annotation_clip=False,
         **more,
