@@ -27,7 +27,7 @@ done
 endef
 
 .PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign \
-	figures page check-figures check-results all fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig11 clean
+	figures page check-figures check-results all fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
@@ -49,6 +49,7 @@ help:
 	@echo "make fig6     costs of selection for 6 models, measured (two idle cores) and modelled"
 	@echo "make fig7     training curves of the image models; ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig8     1 to n feature blocks; MODEL=$(MODEL) ROUNDS, SEEDS, JOBS, RUNS as above"
+	@echo "make fig10    50 devices in a federation; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig9     15 to 100 candidates; MODEL, ROUNDS, SEEDS, JOBS, RUNS as above"
 	@echo "make fig11    noisy streams; ROUNDS, SEEDS, JOBS, RUNS as above"
 
@@ -127,7 +128,7 @@ all: setup
 	$(MAKE) figures page || exit $$?; exit $$((failed | status))
 
 # A figure is drawn from the runs of its experiments, which its module names.
-FIGURES := fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig11
+FIGURES := fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11
 $(FIGURES): fig%: setup runs-fig%
 	$(BIN)/titan-report figure $@ $(RUNS)
 
@@ -145,7 +146,7 @@ runs-fig6: setup
 runs-fig1 runs-fig2 runs-fig7 runs-fig11: runs-fig%: setup
 	$(BIN)/titan-run $(LAUNCHER) experiment=fig$* seed=$(SEEDS) rounds=$(ROUNDS) paths.runs=$(RUNS)
 
-runs-fig8 runs-fig9: runs-fig%: setup
+runs-fig8 runs-fig9 runs-fig10: runs-fig%: setup
 	$(BIN)/titan-run $(LAUNCHER) experiment=fig$* model=$(MODEL) seed=$(SEEDS) rounds=$(ROUNDS) \
 		paths.runs=$(RUNS)
 

@@ -17,6 +17,7 @@ from titan_repro.selection.base import Policy, Scores
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.craig import Craig
+from titan_repro.selection.defensive import DefensiveImportanceSampling
 from titan_repro.selection.divbs import DiversifiedBatchSelection
 from titan_repro.selection.entropy import EntropyRanking
 from titan_repro.selection.gradient_norm import GradientNormRanking
@@ -57,6 +58,7 @@ POLICIES: dict[str, Policy] = {
     "gradmatch": GradientMatching(),
     "kcenter": KCenter(),
     "rs2": RepeatedRandomSubsets(),
+    "ours": DefensiveImportanceSampling(),
 }
 
 

@@ -262,7 +262,9 @@ def test_every_selector_of_the_package_is_there() -> None:
     names = [path.stem for path in (conf_dir() / "selector").glob("*.yaml")]
     assert len(names) >= 11
     for name in names:
-        batch = titan_repro.selector(name, Plain(network()), 10).choose(*samples(), 10)
+        inputs, labels = samples()
+        chooser = titan_repro.selector(name, Plain(network()), 10)
+        batch = chooser.choose(inputs, labels, 10, ids=torch.arange(len(labels)))
         assert batch.weights.shape == batch.probabilities.shape == (10,)
     literal = titan_repro.selector("titan_literal", network(), 10)._selector.filter
     assert (literal.score, literal.quota) == ("rep_plus_div", "global")

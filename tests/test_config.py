@@ -217,7 +217,10 @@ def test_figure_8_has_every_block_of_every_model(configure, model):
 
 @pytest.mark.parametrize(
     "group",
-    ["task", "model", "selector", "stream", "budget", "device", "executor", "idle", "experiment"],
+    [
+        *("task", "model", "selector", "stream", "budget", "device", "executor", "idle"),
+        *("federation", "experiment"),
+    ],
 )
 def test_every_file_names_the_command_that_runs_it(group):
     for path in (conf_dir() / group).glob("*.yaml"):
@@ -281,6 +284,28 @@ def test_run_folders_of_before_keep_their_names(configure):
 def test_identity_holds_what_changes_a_result(configure, override):
     base = identity(configure(), "bundled", scoring=True)
     assert identity(configure(override), "bundled", scoring=True) != base
+
+
+def test_identity_holds_a_federation_without_its_processes(configure):
+    def facts(*overrides: str):
+        config = configure(*(overrides and ["federation=fedavg", *overrides]))
+        return identity(config, "bundled", scoring=True)["setting"]
+
+    default = facts("federation.devices=50")
+    assert "federation" not in facts()
+    assert {**facts(), "federation": default["federation"]} == default
+    for same in ("federation.workers=2", "federation.timeout_seconds=9", "federation.alpha=9"):
+        assert facts(same) == default, same
+    for other in (
+        "federation.devices=49",
+        "federation.by=dirichlet",
+        "federation.classes_per_device=4",
+        "federation.share=0.1",
+        "federation.local_iterations=2",
+        "federation.proximal=0.1",
+        "federation.batchnorm=local",
+    ):
+        assert facts(other) != default, other
 
 
 def test_identity_tells_front_ends_apart_by_what_they_do(configure):

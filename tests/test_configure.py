@@ -6,7 +6,7 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from conftest import quickly, whole
+from composing import quickly, whole
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ ORDER = [
     ["costs", "figures", "variance"],
     ["claims"],  # what became of each of the paper's claims: numbers, no ink
     ["analysis", "runs"],  # reads run folders; makes them: what they share is in records
+    ["federated"],  # a round of many devices, each of which runs the pipeline's
     ["api", "boards", "config", "pipeline"],  # what uses a selector; none of it needs configuration
     ["adaptive_config", "keys", "selection"],  # a selector knows samples, not what runs or asks it
     ["binding", "streams", "training"],  # a task in rounds, and steps on it; keys to parameters

@@ -21,6 +21,7 @@ GROUPS = {
     "stream.source": "stream",
     "model.network": "model",
     "idle.trace": "idle",
+    "federation.settings": "federation",
 }
 """Nodes whose parameters are bound, and the group that holds their keys; None: the top level."""
 

@@ -17,7 +17,7 @@ from omegaconf import II, MISSING, DictConfig, OmegaConf
 
 from titan_repro import choices
 from titan_repro.adaptive_config import ADAPTIVE, check_adaptive, is_adaptive
-from titan_repro.binding import bound, bound_selector, parameter
+from titan_repro.binding import bound, bound_selector, construct_bound, parameter
 from titan_repro.binding import plain as plain
 from titan_repro.errors import ConfigurationError, shown
 from titan_repro.keys import check_present
@@ -72,6 +72,7 @@ class RunConfig:
     device: Any = MISSING
     executor: Any = MISSING
     idle: Any = MISSING
+    federation: Any = MISSING
     experiment: Any = None
 
     seed: int = 0
@@ -284,6 +285,8 @@ def identity(
         **{key: config[key] for key in SETTING_KEYS},
     }
     parts = {part: _named(selector[part]) for part in ("filter", "policy")}
+    if config.federation.settings is not None:
+        setting["federation"] = construct_bound(config, "federation.settings").facts()
     choices = {**selector, **parts, "delay": config.delay, **(budget or {})}
     if selector["filter"] is not None:
         choices |= {key: config.filter[key] for key in ("blocks", "pooling")}

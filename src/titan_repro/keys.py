@@ -24,6 +24,7 @@ READ = {
     "device.cores": ("train", "filter", "select"),
     "executor": ("name", "timeout_seconds"),
     "idle": ("name", "trace"),
+    "federation": ("name", "settings"),
 }
 """What is read of each group, whichever of its files is chosen."""
 
@@ -36,6 +37,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "selector.policy": (),
     "stream.source": ("task", "seed"),
     "idle.trace": (),
+    "federation.settings": (),
 }
 """Nodes with a `_target_`, and what the builder gives it beside the node's and the keys' values."""
 

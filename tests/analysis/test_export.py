@@ -42,7 +42,9 @@ def compared(runs):
 
 def table1_of(runs):
     """Return what titan-report table1 prints."""
-    return render(table1.tables((runs, choose_clock("measured", Path(), runs, replay_on))))
+    return render(
+        table1.tables(table1.Data([runs], choose_clock("measured", Path(), runs, replay_on)))
+    )
 
 
 @pytest.fixture(scope="module")

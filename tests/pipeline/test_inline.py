@@ -35,6 +35,7 @@ SELECTORS = [
     "gradmatch",
     "kcenter",
     "rs2",
+    "ours",
 ]
 
 
@@ -125,7 +126,7 @@ def test_first_batch_is_drawn_without_replacement_with_probability_batch_over_ve
     assert batch.probabilities.tolist() == pytest.approx([0.1] * 10)
 
 
-@pytest.mark.parametrize("selector", ["rs", "cis", "titan", "rho_loss", "uds", "rs2"])
+@pytest.mark.parametrize("selector", ["rs", "cis", "titan", "rho_loss", "uds", "rs2", "ours"])
 @pytest.mark.parametrize("extra", ["model.norm=none", "model.norm=batch", "class_importance=ema"])
 def test_a_run_continued_from_its_state_ends_on_the_same_bits(build, selector, extra):
     straight = build(f"selector={selector}", extra)

@@ -40,6 +40,7 @@ ADAPTIVE = (
         "selector=uds delay=1",
         "selector=rs2 delay=1",
         "selector=divbs delay=1",
+        "selector=ours model.norm=batch",
         f"{ADAPTIVE}",
         f"{ADAPTIVE} idle=square_wave idle.period_seconds=0.15 idle.low=0 class_importance=ema",
         f"{ADAPTIVE} idle=random_walk idle.every_seconds=0.02 model.norm=batch",

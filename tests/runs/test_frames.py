@@ -37,5 +37,6 @@ def test_from_the_command_to_the_backward_pass_there_are_seven_functions(tmp_pat
     assert len(seen) == 2
     for names in seen:
         assert names[0] == "main"
-        assert names[-3:] == ["run", "run", "gradients"]  # the loop, the executor, the trainer
+        # the loop, the executor's round and its step, the trainer
+        assert names[-4:] == ["run", "run", "train", "gradients"]
         assert len(names) <= MOST, names

@@ -16,6 +16,7 @@ from titan_repro.selection.base import Policy, Scores, Selection
 from titan_repro.selection.camel import Camel
 from titan_repro.selection.cis import ClassifiedImportanceSampling
 from titan_repro.selection.craig import Craig
+from titan_repro.selection.defensive import DefensiveImportanceSampling
 from titan_repro.selection.divbs import DiversifiedBatchSelection
 from titan_repro.selection.entropy import EntropyRanking
 from titan_repro.selection.gradient_norm import GradientNormRanking
@@ -53,6 +54,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "gradmatch": GradientMatching,
     "kcenter": KCenter,
     "rs2": RepeatedRandomSubsets,
+    "ours": DefensiveImportanceSampling,
 }
 SCORING = [name for name in POLICIES if name not in ("rs", "stratified", "rs2")]
 

@@ -39,10 +39,11 @@ NEEDS = {
     "gradmatch": Needs.EMBEDDINGS,
     "kcenter": Needs.EMBEDDINGS,
     "rs2": Needs.NOTHING,
+    "ours": Needs.LOGITS,
 }
 OF_THE_FIELD = (
     *("grad_topk", "el2n", "rho_loss", "uds", "divbs", "craig", "gradmatch", "kcenter", "rs2"),
-    *("titan_random", "titan_equal"),
+    *("titan_random", "titan_equal", "ours"),
 )
 """Selectors that are not among the paper's."""
 
@@ -60,7 +61,7 @@ def test_every_file_is_tested() -> None:
 @pytest.mark.parametrize("name", NEEDS)
 def test_selector_composes_and_builds_its_policy(name: str) -> None:
     config = configuration(f"selector={name}")
-    titan = name.startswith("titan")
+    titan = name.startswith("titan") or name == "ours"  # filtered, and beside training
     assert config.selector.name == name
     assert config.delay == (1 if titan else 0)
     assert (config.selector.filter is not None) == titan
@@ -97,6 +98,17 @@ def test_titans_controls_are_titan_but_for_what_they_control() -> None:
         "quota": "per_class_equal",
     }
     assert isinstance(construct_bound(equal, "selector.policy"), UniformSampling)
+
+
+def test_ours_has_a_filter_that_looks_at_no_feature_and_settings_that_follow_no_key() -> None:
+    config = configuration("selector=ours", "gradient=full", "weighting=unbiased")
+    assert bound(config, "selector.filter")["score"] == "random"
+    assert bound(config, "selector.policy") == {
+        "_target_": "titan_repro.selection.defensive.DefensiveImportanceSampling",
+        "gradient": "logits",
+        "share": 0.5,
+        "power": 2.0,
+    }
 
 
 def test_el2n_is_the_gradient_of_logits_whatever_the_key_says() -> None:

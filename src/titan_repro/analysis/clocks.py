@@ -100,6 +100,9 @@ class CostsClock:
 
     def _check_same_work(self, run: Run) -> None:
         """Refuse runs whose rounds are others than the measured ones."""
+        iterations = run.get("config.federation.local_iterations")
+        if iterations is not None and iterations == iterations:  # NaN: another run has the column
+            raise NoTimeError("costs.json has no times of a federation's rounds")
         for key, found in (
             ("task", run.get("task")),
             ("model", run.get("model")),

@@ -34,8 +34,9 @@ SELECTOR_ORDER = (
     "gradmatch",
     "kcenter",
     "rs2",
+    "ours",
 )
-"""All selectors: the paper's and their controls, then other policies of the field."""
+"""All selectors: the paper's and their controls, then other policies of the field, then our own."""
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,8 @@ def _details(summaries: pd.DataFrame) -> "pd.Series[str]":
             constant = (values[column].groupby(family["setting"]).nunique() == 1).all()
             if constant and values[column].nunique() > 1:
                 key = column.removeprefix("config.")
-                details[family.index] += [f", {key} {value}" for value in values[column]]
+                told = [f", {key} {value}" if value != "nan" else "" for value in values[column]]
+                details[family.index] += told
     return details
 
 
@@ -230,7 +231,9 @@ def _tells_settings_apart(column: str) -> bool:
     group, _, part = key.rpartition(".")
     if group == "":
         return key in SETTING_KEYS
-    return group in ("model", "stream", "device") and part != "name"
+    if group == "federation" and part in ("workers", "timeout_seconds"):
+        return False  # they change no result
+    return group in ("model", "stream", "device", "federation") and part != "name"
 
 
 def _flatten(node: Any, prefix: str = "") -> dict[str, str]:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from titan_repro.adaptive_config import is_adaptive
 from titan_repro.binding import POLICY_KEYS, bound
-from titan_repro.boards.clock import MB, Replayed, modelled
+from titan_repro.boards.clock import MB, Replayed, local_rounds, modelled
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import ALWAYS, IdleTrace, read_idle
 from titan_repro.boards.round_work import RoundCounter
@@ -60,7 +60,8 @@ class Replay:
             _check_measured_here(self.device, run)
             return _measured(run, summary)
         counter, rounds = self._counter(config), run.sizes(int(summary["rounds_done"]))
-        return modelled(self.device.board, counter, rounds, config["delay"], _idle(config))
+        delay, idle, local = config["delay"], _idle(config), local_rounds(config)
+        return modelled(self.device.board, counter, rounds, delay, idle, local)
 
     def counter(self, run: RecordedRun) -> RoundCounter:
         """Return what counts the rounds of a run."""

@@ -1,6 +1,8 @@
 """Rounds of recorded sizes on a board that is not here: their clock, energy and memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,32 @@ from titan_repro.boards.memory import Memory, round_memory
 from titan_repro.boards.round_work import RoundCounter, RoundSize, RoundWork
 
 MB = 1e6
+
+SIZES = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
+"""Columns of rounds.parquet that RoundSize is made of."""
+
+
+@dataclass(frozen=True)
+class LocalRounds:
+    """What a round of a federation is made of on each participant's board.
+
+    iterations: E, batches that it trains. batch_size: B.
+    """
+
+    iterations: int
+    batch_size: int
+
+
+def local_rounds(config: Mapping[Any, Any]) -> LocalRounds | None:
+    """Return what rounds are made of by a run's configuration, None without a federation.
+
+    config: config.yaml, of old runs too, which know of no federations.
+    """
+    group = config.get("federation") or {}
+    if group.get("settings") is None:
+        return None
+    iterations = group["settings"].get("local_iterations", group.get("local_iterations"))
+    return LocalRounds(int(iterations), int(config["batch_size"]))
 
 
 @dataclass(frozen=True)
@@ -38,15 +66,18 @@ def modelled(
     rounds: pd.DataFrame,
     delay: int,
     idle: IdleTrace = ALWAYS,
+    local: LocalRounds | None = None,
 ) -> Replayed:
     """Return what recorded rounds cost on a board.
 
     rounds: at least one row of rounds.parquet, in order.
+    local: of a federation, each of whose devices is such a board; see `_modelled_federation`.
     delay: of the run; with 0 there is no pipeline.
     idle: of the run; others leave so much of a processor that selects beside training.
     """
-    columns = ["samples_filtered", "samples_scored", "candidates", "samples_trained"]
-    sizes, kind = np.unique(rounds[columns].to_numpy(), axis=0, return_inverse=True)  # (k, 4), (T,)
+    if local is not None:
+        return _modelled_federation(board, counter, rounds, delay, local)
+    sizes, kind = np.unique(rounds[SIZES].to_numpy(), axis=0, return_inverse=True)  # (k, 4), (T,)
     shapes = [RoundSize(*(int(number) for number in row)) for row in sizes]
     inline = [inline_round(board, counter, size) for size in shapes]
     pipelined = [pipelined_round(board, counter, size) for size in shapes]
@@ -66,6 +97,48 @@ def modelled(
             board_memory(board, counter, size, pipelined=bool(delay)).total for size in shapes
         ),
     )
+
+
+def _modelled_federation(
+    board: Board, counter: RoundCounter, rounds: pd.DataFrame, delay: int, local: LocalRounds
+) -> Replayed:
+    """Return what rounds of a federation cost: time until its slowest device is done, all energy.
+
+    Participants work beside one another, all on equal boards and as many samples, so each is the
+    slowest. With a delay a device chooses its first batch before it trains and none while it trains
+    the last one: against E pipelined rounds that hides nothing of one selection or one training,
+    whichever is shorter. Sending weights takes no time and no energy here: boards model no radio.
+    """
+    size = RoundSize(*(int(number) for number in _one_iteration(rounds, local)))
+    inline, pipelined = inline_round(board, counter, size), pipelined_round(board, counter, size)
+    apart = bool(delay) and board.train != board.select
+    once = pipelined if delay else inline
+    unhidden = min(once.selection_seconds, once.train_seconds) if apart else 0.0
+    seconds = local.iterations * once.seconds + unhidden
+    watts = board.idle_watts + board.awake_watts
+    participants = rounds["samples_trained"].to_numpy() / (local.iterations * local.batch_size)
+    energy = participants * (local.iterations * once.joules + watts * unhidden)
+    return Replayed(
+        inline_seconds=local.iterations * inline.seconds,
+        pipelined_seconds=seconds if delay else None,
+        seconds=_running(np.full(len(rounds), seconds)),
+        joules=_running(energy),
+        memory_bytes=board_memory(board, counter, size, pipelined=bool(delay)).total,
+    )
+
+
+def _one_iteration(rounds: pd.DataFrame, local: LocalRounds) -> np.ndarray:
+    """Return the sizes of one device's iteration, of rounds that record the sums over all, (4,).
+
+    Raises ValueError unless all iterations of all rounds are of the same sizes.
+    """
+    sums = rounds[SIZES].to_numpy()
+    batches = rounds[["samples_trained"]].to_numpy() / local.batch_size
+    sizes = np.unique(sums / batches, axis=0)
+    if len(sizes) > 1 or (sizes % 1).any():
+        raise ValueError("local iterations of a federation are expected to be of the same sizes")
+    found: np.ndarray = sizes[0]
+    return found
 
 
 def inline_round(board: Board, counter: RoundCounter, size: RoundSize) -> RoundCost:

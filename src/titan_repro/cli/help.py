@@ -17,6 +17,7 @@ GROUPS = (
     "device",
     "executor",
     "idle",
+    "federation",
     "experiment",
 )
 WIDTH = 100
@@ -40,6 +41,8 @@ KEYS = f"""\
   filter.budget         candidates that the coarse filter keeps (30), or adaptive: as many as
                         are scored while the round is trained (delay=1); idle= says then, on a
                         modelled device, how much of its selection processor is free
+  federation.KEY        with federation=fedavg: devices (50), by, classes_per_device (5), alpha,
+                        share (0.2), local_iterations (3), proximal, batchnorm, workers (processes)
   filter.blocks         model blocks that make its features (1)
   learning_rate         default: the model's
   model.norm            {" | ".join(get_args(choices.Norm))}, where the architecture allows
@@ -68,9 +71,9 @@ FOOTER = """\
 
 A finished run is not run again; an interrupted one goes on where it was.
 Exit status: 0 finished or diverged, 2 something to mend, 3 a process of executor=processes
-failed, 4 a class of your own failed (in both cases the same command goes on from the last
-checkpoint), 1 this program failed, 130 or 143 interrupted and saved. TITAN_TRACEBACK=1 shows
-where a failure of 1 or 4 comes from.
+or federation.workers failed, 4 a class of your own failed (in both cases the same command goes on
+from the last checkpoint), 1 this program failed, 130 or 143 interrupted and saved.
+TITAN_TRACEBACK=1 shows where a failure of 1 or 4 comes from.
 A sweep (-m) says first what is done, what remains and how long that should take, runs the
 shortest first, goes on after a failed job and names every one at its end; status 2 if all of
 those are something to mend, else 1. Several at once, with the extra [joblib]:

@@ -19,6 +19,9 @@ def seconds_per_round(config: DictConfig) -> float | None:
     read tell nothing here: they are refused where they are needed.
     """
     model = Path(config.paths.runs, config.task.name, config.model.name).expanduser()
+    if config.federation.settings is not None:
+        times = _of_runs(model, config.selector.name, config.executor.name, federated=True)
+        return median(times) if times else None
     times = _measured(model, config.selector.name, config.executor.name)
     return median(times) if times else None
 
@@ -31,10 +34,14 @@ def _measured(model: Path, selector: str, executor: str) -> list[float]:
     }.get((selector, executor))
     costs = [] if way is None else [_costs(path, way) for path in model.glob(f"*/*/{COSTS}")]
     known = [seconds for seconds in costs if seconds is not None]
-    return known or [
+    return known or _of_runs(model, selector, executor, federated=False)
+
+
+def _of_runs(model: Path, selector: str, executor: str, *, federated: bool) -> list[float]:
+    return [
         seconds
         for path in model.glob(f"{selector}/*/summary.json")
-        if (seconds := _of_run(path.parent, executor)) is not None
+        if (seconds := _of_run(path.parent, executor, federated)) is not None
     ]
 
 
@@ -46,11 +53,13 @@ def _costs(path: Path, way: str) -> float | None:
         return None
 
 
-def _of_run(folder: Path, executor: str) -> float | None:
+def _of_run(folder: Path, executor: str, federated: bool) -> float | None:
     try:
         summary = RunFolder(folder).summary()
     except RunFolderError:
         return None
     if summary is None or summary["rounds_done"] == 0 or summary.get("executor") != executor:
+        return None
+    if federated != ("federation" in summary):
         return None
     return float(summary["seconds_per_round"])

@@ -9,6 +9,8 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -105,51 +107,57 @@ def _refuse(error: Exception) -> None:
     _failures.append(error.exit_status if isinstance(error, UserError) else 2)
 
 
-def _job(config: "DictConfig") -> None:
-    """Run one job of the command line or of a sweep, which goes on after one that fails."""
+def _job(config: "DictConfig", sweep: "SweepJob | None" = None) -> None:
+    """Run one job of the command line or of a sweep, which goes on after one that fails.
+
+    sweep: set where a sweep, which names its failures itself, runs this job.
+    """
+    from titan_repro.cli.sweep_job import SweepJob
+
+    if sweep is None and (current := SweepJob.current()) is not None:
+        current.run(lambda: _job(config, current))
+        return
+    with nullcontext() if sweep is not None else _refusals():
+        from titan_repro.config import validate
+
+        validate(config)  # as `run` does, but before PyTorch is imported, which takes seconds
+
+        from titan_repro.cli.run_summary import run_summary
+        from titan_repro.costs.measure import is_measurement
+        from titan_repro.runs.run import InterruptedRun, run
+
+        if is_measurement(config):
+            _measure(config)
+            return
+        try:
+            outcome = run(config, sys.argv, _callbacks(config, sweep))
+        except InterruptedRun as stop:
+            say(run_summary(stop.outcome.summary, stop.outcome.folder))
+            say("Stopped on request. The same command goes on from here.")
+            sys.exit(128 + stop.signal)
+        asked = config.rounds if outcome.already_there else None
+        say(run_summary(outcome.summary, outcome.folder, asked))
+        device = config.device.name
+        if config.device.get("modelled") and outcome.summary.get("modelled_device") != device:
+            say(
+                f"  made with device={outcome.summary['device']}; titan-report replay "
+                f"{config.paths.runs} device={device} gives its clock there"
+            )
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in one line what an error inside is; Hydra would add lines of its own."""
     from omegaconf.errors import OmegaConfBaseException
 
-    from titan_repro.cli.sweep_job import SweepJob
     from titan_repro.failures import as_user_error
 
-    job = SweepJob.current()
-    if job is not None:
-        job.run(lambda: _run(config, job))
-        return
     try:
-        _run(config, None)
+        yield
     except OmegaConfBaseException as error:
         _refuse(error)
     except Exception as error:
         _refuse(as_user_error(error))
-
-
-def _run(config: "DictConfig", job: "SweepJob | None") -> None:
-    from titan_repro.config import validate
-
-    validate(config)  # as `run` does, but before PyTorch is imported, which takes seconds
-
-    from titan_repro.cli.run_summary import run_summary
-    from titan_repro.costs.measure import is_measurement
-    from titan_repro.runs.run import InterruptedRun, run
-
-    if is_measurement(config):
-        _measure(config)
-        return
-    try:
-        outcome = run(config, sys.argv, _callbacks(config, job))
-    except InterruptedRun as stop:
-        say(run_summary(stop.outcome.summary, stop.outcome.folder))
-        say("Stopped on request. The same command goes on from here.")
-        sys.exit(128 + stop.signal)
-    asked = config.rounds if outcome.already_there else None
-    say(run_summary(outcome.summary, outcome.folder, asked))
-    device = config.device.name
-    if config.device.get("modelled") and outcome.summary.get("modelled_device") != device:
-        say(
-            f"  made with device={outcome.summary['device']}; titan-report replay "
-            f"{config.paths.runs} device={device} gives its clock there"
-        )
 
 
 def _check_statements() -> None:

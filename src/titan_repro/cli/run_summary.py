@@ -30,10 +30,22 @@ def run_summary(summary: Mapping[str, Any], folder: Path, asked: int | None = No
             f"  modelled on {summary['modelled_device']}, {summary['modelled_stages']}: "
             f"{_modelled(summary)}"
         )
+    if (federation := summary.get("federation")) is not None:
+        lines.append(f"  {_federation(federation)}")
     if len(kinds := summary.get("processors", ())) > 1:
         lines.append(f"  on several kinds of processor, whose bits differ: {', then '.join(kinds)}")
     lines.append(f"  {folder}")
     return "\n".join(lines)
+
+
+def _federation(told: Mapping[str, Any]) -> str:
+    sent = (told["bytes_down"] + told["bytes_up"]) / 1e6
+    facts = f"{told['participants']} of {told['devices']} devices a round, {sent:.1f} MB sent"
+    if not told["devices_at_milestones"]:
+        return facts
+    last = told["devices_at_milestones"][-1]
+    low, high = 100 * last["lowest"], 100 * last["highest"]
+    return f"{facts}; accuracy on a device's own classes {low:.1f} to {high:.1f} %"
 
 
 def _accuracy(accuracy: float, samples: int) -> str:

@@ -86,6 +86,11 @@ def check_measurable(config: DictConfig) -> None:
             f"executor: found {config.executor.name} with experiment.measurement=costs; allowed "
             "there: processes"
         )
+    if config.federation.settings is not None:
+        raise ConfigurationError(
+            f"federation: found {config.federation.name} with experiment.measurement=costs; "
+            "allowed there: none"
+        )
     if config.device.tensors != "cpu":
         raise ConfigurationError(
             f"device.tensors: found {config.device.tensors} with experiment.measurement=costs; "

@@ -41,6 +41,7 @@ LOOKS: Mapping[str, Look] = {
     "gradmatch": Look("#70d040", (0, (8, 1.5, 2, 1.5))),
     "kcenter": Look("#20d8b0", (0, (1, 1.8))),
     "rs2": Look("#8898c8", (0, (6, 1, 2, 1))),
+    "ours": Look("#000000", (0, (10, 1.5))),
 }
 
 OWN_COLOURS = ("#009e73", "#ff5ca8", "#b8a100", "#5e3c99", "#111111")

@@ -1,5 +1,7 @@
 """How reports name what they show."""
 
+from typing import Any
+
 import pandas as pd
 
 from titan_repro.analysis.sweeps import Sweep
@@ -10,8 +12,14 @@ def setting_title(group: pd.DataFrame) -> str:
     first = group.iloc[0]
     return (
         f"{first['task']}, {first['model']}, stream {first['stream']}, {first['rounds']} rounds"
+        f"{_federation(first)}"
         f"{first['detail']}; data: {first['data_source']}"
     )
+
+
+def _federation(run: "pd.Series[Any]") -> str:
+    told = run.get("federation")
+    return f", federation of {told['devices']} devices" if isinstance(told, dict) else ""
 
 
 def sweep_title(sweep: Sweep) -> str:

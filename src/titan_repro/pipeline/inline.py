@@ -8,7 +8,10 @@ delay", paper section 3.4); round 0 then trains a uniformly drawn batch.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 from titan_repro.models.base import BlockNetwork
 from titan_repro.pipeline.budget import FIXED, CandidateBudget
@@ -28,6 +31,19 @@ from titan_repro.selection.base import Batch
 from titan_repro.selection.selector import Selector
 from titan_repro.streams.base import Samples, Stream
 from titan_repro.training import Trainer
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The batch that a selection chose, of which arrivals and out of how many candidates.
+
+    nonfinite: samples that filter or policy could not rank.
+    """
+
+    batch: Batch
+    arrivals: Samples
+    candidates: int
+    nonfinite: int
 
 
 class InlineExecutor:
@@ -65,47 +81,62 @@ class InlineExecutor:
     def run(self, t: int) -> RoundRecord:
         """Run round t and return its record."""
         clock = Stopwatch(*STAGES)
+        choice = self.choose(t, clock)
+        batch = self._to_train(choice)
+        loss = self.train(batch, t, clock)
+        return self.record(t, choice, batch, loss, clock)
+
+    def choose(self, t: int, clock: Stopwatch) -> Choice:
+        """Take the samples of the stream's round t and choose a batch of them."""
         keep = self.budget.candidates(t)  # None: all that the filter keeps
         with clock("stream"):
             arrivals = self.stream.round(t)
         if keep == 0:  # no time to select beside this round's training
             with clock("select"):
                 chosen = random_batch(arrivals, self.batch_size, self.seed, t)
-            candidates, nonfinite = 0, 0
-        else:
-            with clock("filter"):  # stage 1, section 3.3: representative and diverse samples
-                admitted = self.selector.admit(
-                    self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
-                )
-            with clock("score"):  # stage 2, section 3.2: a forward pass over the candidates ...
-                scored = self.selector.score(self.network, admitted)
-            with clock("select"):  # ... and the batch, for C-IS by Lemma 2 and equation 2
-                chosen, selection = self.selector.select(
-                    admitted, scored, self.batch_size, generator(self.seed, "selection", t)
-                )
-            candidates = len(admitted.arrivals)
-            nonfinite = int(admitted.nonfinite + selection.nonfinite)
-        batch = self._to_train(chosen, arrivals)
+            return Choice(chosen, arrivals, 0, 0)
+        with clock("filter"):  # stage 1, section 3.3: representative and diverse samples
+            admitted = self.selector.admit(
+                self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
+            )
+        with clock("score"):  # stage 2, section 3.2: a forward pass over the candidates ...
+            scored = self.selector.score(self.network, admitted)
+        with clock("select"):  # ... and the batch, for C-IS by Lemma 2 and equation 2
+            chosen, selection = self.selector.select(
+                admitted, scored, self.batch_size, generator(self.seed, "selection", t)
+            )
+        nonfinite = int(admitted.nonfinite + selection.nonfinite)
+        return Choice(chosen, arrivals, len(admitted.arrivals), nonfinite)
+
+    def train(self, batch: Batch, t: int, clock: Stopwatch) -> Tensor:
+        """Step on a batch at round t's learning rate; return its loss before the step, ()."""
         with clock("train"):  # equation 1: w_t+1 = w_t - rate_t * gradient of the batch's loss
             inputs, labels = self.stream.inputs(batch.arrivals), batch.arrivals.labels
             loss = self.trainer.gradients(inputs, labels, batch.weights)
             self.trainer.update(t)
+        return loss
+
+    def record(
+        self, t: int, choice: Choice, batch: Batch, loss: Tensor, clock: Stopwatch
+    ) -> RoundRecord:
+        """Return the record of a round that chose `choice` and trained `batch`."""
+        arrived, candidates = len(choice.arrivals), choice.candidates
         return RoundRecord(
             round=t,
             learning_rate=self.trainer.schedule(t),
             candidates=candidates,
-            nonfinite=nonfinite,
+            nonfinite=choice.nonfinite,
             **to_host(batch, loss),
-            **samples_touched(self.selector, len(arrivals), candidates, self.batch_size),
+            **samples_touched(self.selector, arrived, candidates, self.batch_size),
             **clock.entries(),
         )
 
-    def _to_train(self, chosen: Batch, arrivals: Samples) -> Batch:
+    def _to_train(self, choice: Choice) -> Batch:
         """Return the batch to train now; with a delay keep the chosen one for the next round."""
         if self.delay == 0:
-            return chosen
-        batch = self.in_flight or first_batch(arrivals, self.batch_size, self.seed)
-        self.in_flight = chosen
+            return choice.batch
+        batch = self.in_flight or first_batch(choice.arrivals, self.batch_size, self.seed)
+        self.in_flight = choice.batch
         return batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from titan_repro.errors import UserError
 from titan_repro.failures import VARIABLE, in_one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from titan_repro.pipeline.messages import Channel
     from titan_repro.pipeline.stages import Stage
 
@@ -33,9 +35,14 @@ LEFT_ALONE = 77
 
 def main() -> None:
     """Work as the stage that the command line names until another process ends."""
-    stage, parent, *channels = sys.argv[1:]
+    serve(work)
+
+
+def serve(work: "Callable[..., int]") -> Never:
+    """Call `work` with the command line's argument and its channels, and exit with its status."""
+    argument, parent, *channels = sys.argv[1:]
     _end_with(int(parent))
-    status = work(stage, *(socket.socket(fileno=int(channel)) for channel in channels))
+    status = work(argument, *(socket.socket(fileno=int(channel)) for channel in channels))
     sys.stderr.flush()
     os._exit(status)  # skip the second that torch takes to leave
 
@@ -51,24 +58,31 @@ def _end_with(parent: int) -> None:
 
 
 def work(stage: str, trainer_end: socket.socket, neighbour_end: socket.socket) -> int:
-    """Run a stage, "filter" or "select", until another process ends; return the exit status.
-
-    An exception is reported to the training process. If it is no UserError, its traceback is
-    printed here where TITAN_TRACEBACK=1 asks for that, as it would be with executor=inline.
-    """
-    from titan_repro.pipeline.messages import Channel, PeerGone
+    """Run a stage, "filter" or "select", until another process ends; return the exit status."""
+    from titan_repro.pipeline.messages import Channel
 
     training = Channel("training process", trainer_end)
     neighbour = Channel("other worker process", neighbour_end)
+    return exit_status(lambda: _handle_messages(stage, training, neighbour), training)
+
+
+def exit_status(handle_messages: "Callable[[], Never]", asking: "Channel") -> int:
+    """Handle messages until another process ends or something fails; return the exit status.
+
+    An exception is reported to the process that asks. If it is no UserError, its traceback is
+    printed here where TITAN_TRACEBACK=1 asks for that, as it would be with one process.
+    """
+    from titan_repro.pipeline.messages import PeerGone
+
     try:
-        _handle_messages(stage, training, neighbour)
+        handle_messages()
     except PeerGone:
         return LEFT_ALONE
     except Exception as error:
         if not isinstance(error, UserError) and os.environ.get(VARIABLE) == "1":
             traceback.print_exc()
         with suppress(PeerGone):
-            training.send("failed", _in_one_line(error))
+            asking.send("failed", _in_one_line(error))
         return 1
 
 

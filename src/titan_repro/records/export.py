@@ -256,7 +256,7 @@ def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give back what was in summary.json; without the keys that it may go without."""
     summary = {}
     for column in SUMMARY:
-        value = row[column.name]
+        value = row.get(column.name)  # an older export lacks newer columns
         if column.as_json:
             if value is not None:
                 summary[column.name] = json.loads(value)

@@ -116,6 +116,9 @@ class Summary:
     peak_memory_mb: measured, resident, of the training process.
     measured_*: see devices.usage; "not measured" where there was no sensor.
     modelled_*: see runs.modelled_clock; only with a device profile that models a board.
+    federation: numbers of devices and of those that take part in a round, bytes that a round sends
+        (`bytes_down` to all of these, `bytes_up` from them), and how the accuracy differs between
+        devices at each milestone (federated.spread); only of a federation.
     processors: kinds of processor that the run went on, in order.
     finished_at: when this was written, UTC.
     files: SHA-256 of the run folder's other files; only of a run that has ended.
@@ -157,6 +160,7 @@ class Summary:
     modelled_joules: float | None = None
     modelled_joules_per_round: float | None = None
     modelled_memory_mb: float | None = None
+    federation: Mapping[str, Any] | None = None
     processors: Sequence[str]
     finished_at: str
     files: Mapping[str, str] | None = None
@@ -164,8 +168,9 @@ class Summary:
     def record(self) -> dict[str, Any]:
         """Return it as summary.json has it: without keys that this run does not have."""
         content = dict(vars(self))
-        if self.files is None:
-            del content["files"]
+        for name in ("files", "federation"):
+            if content[name] is None:
+                del content[name]
         if self.modelled_device is None:
             content = {k: v for k, v in content.items() if not k.startswith("modelled_")}
         return content

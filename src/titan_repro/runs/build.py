@@ -130,8 +130,8 @@ _loaded: dict[tuple[Any, ...], Task] = {}
 def load_task(config: DictConfig, loader: Loader, source: Source) -> Task:
     """Load the task and hold it against the shape and classes that its configuration declares.
 
-    It is on the device that trains or, with executor=processes, in host memory that all map. The
-    last task is kept in memory, so that a sweep loads its data once.
+    It is on the device that trains or, where other processes work on it, in host memory that all
+    map. The last task is kept in memory, so that a sweep loads its data once.
     """
     key = (loader, source)
     if key not in _loaded:
@@ -139,7 +139,7 @@ def load_task(config: DictConfig, loader: Loader, source: Source) -> Task:
         _loaded.clear()
         _loaded[key] = loader.load(source, None if cache is None else Path(cache).expanduser())
     _check(config, _loaded[key])
-    if config.executor.name == "processes":
+    if config.executor.name == "processes" or (config.federation.get("workers") or 1) > 1:
         _loaded[key] = share_task(_loaded[key])
         return _loaded[key]
     return _loaded[key].to(place(config.device.tensors).train)
@@ -177,15 +177,19 @@ def build_stream(config: DictConfig, task: Task) -> Stream:
     return stream
 
 
-def build_trainer(config: DictConfig, network: BlockNetwork) -> Trainer:
-    """Build the trainer with its schedule."""
-    schedule = Schedule(
+def build_schedule(config: DictConfig) -> Schedule:
+    """Build the learning rate's schedule."""
+    return Schedule(
         config.learning_rate,
         config.learning_rate_decay,
         config.learning_rate_every,
         config.learning_rate_floor,
     )
-    return Trainer(network, schedule)
+
+
+def build_trainer(config: DictConfig, network: BlockNetwork) -> Trainer:
+    """Build the trainer with its schedule."""
+    return Trainer(network, build_schedule(config))
 
 
 def build_workers(config: DictConfig) -> AbstractContextManager[WorkerPool | None]:

@@ -1,7 +1,7 @@
 """A run as objects: `build` is the last to see configuration; the loop gets a `Job`."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,10 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from titan_repro.config import validate
-from titan_repro.devices.process import prepare_process
+from titan_repro.devices.process import place, prepare_process
+from titan_repro.federated.pool import ClientPool
 from titan_repro.keys import check_known
+from titan_repro.pipeline.pool import ProcessPool
 from titan_repro.pipeline.round import Executor
 from titan_repro.pipeline.workers import WorkerPool
 from titan_repro.records.folder import RunFolder
@@ -20,12 +22,18 @@ from titan_repro.runs.build import (
     build_executor,
     build_loader,
     build_network,
+    build_schedule,
     build_selector,
     build_workers,
     check_stream,
     load_task,
 )
 from titan_repro.runs.candidate_budget import budget_choices
+from titan_repro.runs.federation import (
+    build_client_pool,
+    build_federated_executor,
+    build_federation,
+)
 from titan_repro.runs.modelled_clock import modelled_board, modelled_record
 from titan_repro.runs.naming import result_elsewhere, run_facts, run_folder
 from titan_repro.tasks.base import Task, locate
@@ -52,9 +60,9 @@ class Job:
     evaluate_every: int
     evaluation_samples: int
     checkpoint_seconds: float
-    workers: AbstractContextManager[WorkerPool | None]
+    workers: AbstractContextManager[ProcessPool | None]
     load: Callable[[], Task]
-    executor: Callable[[WorkerPool | None, Task], Executor]
+    executor: Callable[[ProcessPool | None, Task], Executor]
     modelled: Callable[[Callable[[], pd.DataFrame]], dict[str, Any]]
 
 
@@ -70,7 +78,10 @@ def build(config: DictConfig) -> Job:
     network = build_network(config)
     selector = build_selector(config)
     check_stream(config)
-    workers = build_workers(config)
+    federation = build_federation(config)
+    workers: AbstractContextManager[ProcessPool | None] = build_workers(config)
+    if federation is not None:
+        workers = build_client_pool(config, federation) or nullcontext()
     modelled_board(config)  # refused now rather than after the last round
     budget = budget_choices(config)
     loader = build_loader(config)
@@ -78,8 +89,16 @@ def build(config: DictConfig) -> Job:
     facts = run_facts(config, selector, source, budget)
     elsewhere = result_elsewhere(config, facts)
 
-    def executor(workers: WorkerPool | None, task: Task) -> Executor:
-        return build_executor(config, workers, network, selector, task)
+    def executor(workers: ProcessPool | None, task: Task) -> Executor:
+        if federation is None:
+            assert workers is None or isinstance(workers, WorkerPool)
+            return build_executor(config, workers, network, selector, task)
+        assert workers is None or isinstance(workers, ClientPool)
+        network.to(place(config.device.tensors).train)
+        schedule = build_schedule(config)
+        return build_federated_executor(
+            config, federation, workers, network, selector, schedule, task
+        )
 
     return Job(
         folder=run_folder(config, facts),

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from titan_repro.adaptive_config import is_adaptive
 from titan_repro.binding import bound, plain
 from titan_repro.boards.board import read_board
-from titan_repro.boards.clock import MB, modelled
+from titan_repro.boards.clock import MB, local_rounds, modelled
 from titan_repro.boards.cost_model import Board
 from titan_repro.boards.idle import ALWAYS, read_idle
 from titan_repro.runs.counter import build_counter
@@ -42,7 +42,7 @@ def modelled_record(config: DictConfig, rounds: Callable[[], pd.DataFrame]) -> d
     if len(rows) == 0:
         return facts
     idle = read_idle(bound(config, "idle.trace")) if is_adaptive(config) else ALWAYS
-    clock = modelled(board, build_counter(config), rows, config.delay, idle)
+    clock = modelled(board, build_counter(config), rows, config.delay, idle, local_rounds(config))
     assert clock.joules is not None
     seconds, joules = float(clock.seconds[-1]), float(clock.joules[-1])
     numbers = (seconds, seconds / len(rows), joules, joules / len(rows), clock.memory_bytes / MB)

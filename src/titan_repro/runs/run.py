@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from titan_repro.devices.usage import UsageMeters
-from titan_repro.pipeline.workers import WorkerPool
+from titan_repro.pipeline.pool import ProcessPool
 from titan_repro.records.signals import interruption
 from titan_repro.runs.callback import Callback, told
 from titan_repro.runs.job import build
@@ -93,7 +93,7 @@ def run(
     return outcome
 
 
-def process_ids(workers: WorkerPool | None) -> dict[str, int]:
+def process_ids(workers: ProcessPool | None) -> dict[str, int]:
     """Return the ids of the processes of a run, by name."""
     if workers is None:
         return {"the process": os.getpid()}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from titan_repro.devices.usage import UNKNOWN, Usage, UsageMeters
+from titan_repro.federated.executor import FederatedExecutor
 from titan_repro.pipeline.round import Executor
 from titan_repro.records.checkpoint import weights_sha256
 from titan_repro.records.identity import run_id
@@ -36,6 +37,7 @@ class Progress:
     random_rounds: int = 0
     usage: dict[str, Any] | None = None
     milestones: list[dict[str, Any]] = field(default_factory=list)
+    spreads: list[dict[str, Any]] = field(default_factory=list)
 
 
 class RunState:
@@ -119,6 +121,8 @@ class RunState:
             done, **vars(measured), train_seconds=progress.train_seconds, weights_sha256=weights
         )
         progress.milestones.append(asdict(milestone))
+        if isinstance(self.executor, FederatedExecutor):
+            progress.spreads.append({"rounds": done, **self.executor.spread(self.task)})
         return True
 
     def _evaluate_part(self) -> None:
@@ -189,9 +193,16 @@ class RunState:
             peak_memory_mb=self._peak_memory_mb(),
             **self._usage().record(),
             **self.job.modelled(self.job.folder.rounds),
+            federation=self._federation(),
             processors=processors(self.job.folder.provenance()),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         ).record()
+
+    def _federation(self) -> dict[str, Any] | None:
+        """Return what the summary says of a federation, None without one."""
+        if not isinstance(self.executor, FederatedExecutor):
+            return None
+        return {**self.executor.facts(), "devices_at_milestones": self.progress.spreads}
 
     def _usage(self) -> Usage:
         """Return what this process and the ones that ran before it have used up."""

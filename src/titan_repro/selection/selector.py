@@ -65,7 +65,8 @@ class Selector:
 
         keep: how many of the samples that the filter gives; None: all of them.
         """
-        counts = arrivals.labels.cpu().bincount(minlength=self.classes)  # (C,)
+        labels = arrivals.labels.cpu()
+        counts = labels.new_zeros(self.classes).scatter_add(0, labels, torch.ones_like(labels))
         if self.filter is None:
             inputs = stream.inputs(arrivals) if self.reads_inputs else None
             return Candidates(arrivals, counts, inputs)

@@ -179,9 +179,12 @@ def _draw_holders(
 
 
 def _fill_empty(parts: list[Tensor]) -> list[Tensor]:
-    """Move one sample from the largest part to each empty one; sort all."""
+    """Move one sample from the largest part, of equals the first, to each empty one; sort all."""
+    queue = [(-len(part), device) for device, part in enumerate(parts)]  # largest first
+    heapq.heapify(queue)
     for device, part in enumerate(parts):
         if len(part) == 0:
-            largest = max(range(len(parts)), key=lambda other: len(parts[other]))
+            size, largest = queue[0]
             parts[device], parts[largest] = parts[largest][:1], parts[largest][1:]
+            heapq.heapreplace(queue, (size + 1, largest))
     return [part.sort().values for part in parts]

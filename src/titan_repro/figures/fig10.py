@@ -1,0 +1,228 @@
+"""Figure 10: a federation's accuracy against rounds, one line a selector, the paper's below ours.
+
+A panel a setting of `titan-run experiment=fig10`, or of any other federation; without runs the
+paper's curves alone. It draws no random selection, no stratified batch and no C-IS; we do.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from titan_repro.analysis.clocks import ChooseClock, OwnClock, choose_clock
+from titan_repro.analysis.comparison import order_labels
+from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.replay import Replay
+from titan_repro.figures.comparison import comparison_tables
+from titan_repro.figures.curves import draw_panel, paper_panel
+from titan_repro.figures.style import PAPER_COLOUR, looks, pyplot
+from titan_repro.figures.table import Table, no_runs
+from titan_repro.figures.titles import setting_title
+from titan_repro.paper.published import CURVES_TASK, accuracy_at, curve
+
+EXPERIMENTS = ("fig10",)
+FIGURE, MODEL = "10", "mobilenet"
+PAPER_SETTING = {"devices": 50, "participants": 10}
+"""PAPER_SETTING: of a federation beside which the paper's curves are drawn."""
+
+FOREMOST = ("rs", "stratified", "cis", "titan")
+NAMES_APART = 0.032
+"""NAMES_APART: least distance of two names at the ends of lines, as a share of the axis."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The runs of federations, None if there are none, and what chooses their tables' clock."""
+
+    runs: Runs | None
+    choose: ChooseClock
+
+
+def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
+    """Read the runs of federations below `source`. Raises RunFolderError without any runs."""
+    every = load_runs(source)
+    federated = every.summaries[[federation_of(run) is not None for run in _rows(every.summaries)]]
+    if len(federated) == 0:
+        return Data(None, lambda group: OwnClock())
+    curves = every.curves[every.curves["run_id"].isin(federated["run_id"])]
+    runs = Runs(federated, curves, every.recorded)
+    return Data(runs, choose_clock(None, source, runs, replay_on))
+
+
+def federation_of(run: Mapping[Any, Any]) -> Mapping[str, Any] | None:
+    """Return what the summary of a run says of its federation, None without one."""
+    told = run.get("federation")
+    return told if isinstance(told, Mapping) else None
+
+
+def tables(data: Data) -> list[Table]:
+    """Return for each setting that of `titan-report compare`, and one of devices and bytes."""
+    if data.runs is None:
+        return [no_runs("Figure 10")]
+    settings = data.runs.summaries.groupby("setting", sort=False)
+    compared = comparison_tables(data.runs, data.choose)
+    pairs = zip(compared, (_devices(group) for _, group in settings), strict=True)
+    return [table for pair in pairs for table in pair]
+
+
+def panels(data: Data) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with an axes a setting, side by side."""
+    number = 1 if data.runs is None else data.runs.summaries["setting"].nunique()
+    figure, axes = pyplot().subplots(1, number, figsize=(7.6 * number, 4.6), squeeze=False)
+    return figure, list(axes.flat)
+
+
+def draw(data: Data, axes: Sequence[Any]) -> None:
+    """Draw a setting on each of the axes."""
+    if data.runs is None:
+        title = f"{CURVES_TASK}, {MODEL}, federation of {PAPER_SETTING['devices']} devices"
+        missing = "no runs: titan-run experiment=fig10"
+        draw_panel(axes[0], paper_panel(title, MODEL, FIGURE, missing))
+        return
+    settings = data.runs.summaries.groupby("setting", sort=False)
+    for panel, (_, group) in zip(axes, settings, strict=True):
+        curves = data.runs.curves[data.runs.curves["run_id"].isin(group["run_id"])]
+        ends = [*_paper(panel, group), *_ours(panel, curves)]
+        panel.set_title(setting_title(group), fontsize="small", wrap=True)
+        panel.set_xlabel("communication rounds")
+        panel.set_ylabel("accuracy of the global model, %\n(fixed part of the test set)")
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.set_xlim(0, max(1, group["rounds"].max()))
+        _write_names(panel, ends)
+
+
+End = tuple[float, str, str]
+"""Where a line ends, % accuracy; its name; its colour."""
+
+
+def _ours(axes: Any, curves: pd.DataFrame) -> list[End]:
+    """Draw the mean over seeds of each label, and the range of the foremost; return the ends."""
+    look_of, ends = looks(curves["selector"]), []
+    for label in order_labels(curves["label"]):
+        own = curves[curves["label"] == label]
+        selector, seeds = str(own["selector"].iloc[0]), own["seed"].nunique()
+        by_round = 100 * own.groupby("round")["accuracy"].agg(["mean", "min", "max"])
+        by_round = by_round[own.groupby("round")["seed"].nunique() == seeds]
+        look, foremost = look_of[selector], selector in FOREMOST
+        axes.plot(
+            by_round.index,
+            by_round["mean"],
+            color=look.colour,
+            linestyle=look.dashes,
+            linewidth=1.8 if foremost else 1.1,
+            label=label,
+        )
+        if seeds > 1 and foremost:
+            low, high = by_round["min"], by_round["max"]
+            axes.fill_between(by_round.index, low, high, color=look.colour, alpha=0.1, linewidth=0)
+        end = float(by_round["mean"].iloc[-1])
+        ends.append((end, f"{label} {end:.1f} ({seeds} seed{'s' * (seeds > 1)})", look.colour))
+    return ends
+
+
+def _paper(axes: Any, group: pd.DataFrame) -> list[End]:
+    """Draw the paper's curves as far as our runs go, if they are of this setting; their ends."""
+    if not _is_the_papers(group):
+        return []
+    look_of, rounds = looks(order_labels(group["selector"])), int(group["rounds"].max())
+    ends = []
+    for selector in order_labels(group["selector"]):
+        drawn = curve(MODEL, selector, FIGURE)
+        drawn = drawn[drawn["round"] <= rounds]
+        if len(drawn) < 2:
+            continue
+        axes.plot(
+            drawn["round"],
+            drawn["accuracy"],
+            color=PAPER_COLOUR,
+            linestyle=look_of[selector].dashes,
+            linewidth=0.8,
+            zorder=1.5,
+            label=f"{selector}, paper's figure {FIGURE}",
+        )
+        end = float(drawn["accuracy"].iloc[-1])
+        ends.append((end, f"{selector} {end:.1f} (paper, {MODEL})", PAPER_COLOUR))
+    return ends
+
+
+def _is_the_papers(group: pd.DataFrame) -> bool:
+    """Return whether the paper shows this setting, if perhaps with another model."""
+    told = federation_of(group.iloc[0].to_dict()) or {}
+    same = all(told.get(key) == value for key, value in PAPER_SETTING.items())
+    return same and bool(group.iloc[0]["task"] == CURVES_TASK)
+
+
+def _write_names(axes: Any, ends: Sequence[End]) -> None:
+    """Write the names of lines to the right of their ends, none over another."""
+    low, high = axes.get_ylim()
+    apart, at = NAMES_APART * (high - low), -math.inf
+    places = []
+    for end, name, colour in sorted(ends):
+        at = max(end, at + apart)
+        places.append((at, end, name, colour))
+    shift = max(0.0, (places[-1][0] - high) if places else 0.0)
+    for at, _, name, colour in places:
+        axes.annotate(
+            name,
+            (1.0, at - shift),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7.5,
+            color=colour,
+            annotation_clip=False,
+        )
+
+
+def _devices(group: pd.DataFrame) -> Table:
+    """Return how the accuracy differs between devices at the end, and what was sent."""
+    rows = []
+    for label in order_labels(group["label"]):
+        own = [run for run in _rows(group) if run["label"] == label]
+        at_end = [spread for run in own if (spread := _spread_at(run)) is not None]
+        told = federation_of(own[0])
+        assert told is not None
+        sent = (told["bytes_down"] + told["bytes_up"]) * int(own[0]["rounds"]) / 1e9
+        numbers = [
+            _mean_of(at_end, name) for name in ("mean", "deviation", "lowest", "tenth", "highest")
+        ]
+        paper = accuracy_at(MODEL, label.split()[0], int(own[0]["rounds"]), FIGURE)
+        shown = _is_the_papers(group) and not math.isnan(paper)
+        rows.append(
+            (label, str(len(own)), *numbers, f"{sent:.2f}", f"{paper:.1f}" if shown else "-")
+        )
+    title = f"Accuracy on each device's own classes, %, and bytes sent: {setting_title(group)}"
+    header = (
+        *("selector", "seeds", "mean of devices", "deviation", "lowest", "10 % below", "highest"),
+        *("sent, GB", f"paper ({MODEL})"),
+    )
+    return Table(title, header, rows, NOTES)
+
+
+NOTES = (
+    "A device's accuracy: of the global model on the test samples of its classes, in its own mix; "
+    "deviation, lowest and so on are over devices, each a mean over seeds.",
+    "Sent: weights and running statistics to and from the participants of all rounds.",
+    "Paper: whole test set, read off Figure 10 at the same round.",
+)
+
+
+def _spread_at(run: Mapping[Any, Any]) -> Mapping[str, float] | None:
+    """Return how devices differ at the rounds that a run is counted at; None if not measured."""
+    told = federation_of(run) or {}
+    found = [each for each in told["devices_at_milestones"] if each["rounds"] == run["rounds"]]
+    return found[-1] if found else None
+
+
+def _mean_of(spreads: Sequence[Mapping[str, float]], name: str) -> str:
+    if not spreads:
+        return "-"
+    return f"{100 * sum(each[name] for each in spreads) / len(spreads):.1f}"
+
+
+def _rows(runs: pd.DataFrame) -> list[dict[Any, Any]]:
+    return runs.to_dict("records")
