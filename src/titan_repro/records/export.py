@@ -321,7 +321,7 @@ def _check_columns(path: Path, table: pa.Table) -> None:
 
 
 def _fits(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
-    """Return whether a column can be had in another type, as the narrower one of an older export."""
+    """Return whether a column can be had in another type, as an older export's narrower one can."""
     try:
         column.cast(kind)
     except pa.ArrowException:
