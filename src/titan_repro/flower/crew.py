@@ -73,7 +73,8 @@ class FlowerCrew:
         """
         self._find_nodes()
         task, devices = task_of_round(weights, t), [each.device for each in participants]
-        nodes = [self._nodes[device] for device in devices if device in self._nodes]
+        there = set(self._grid.get_node_ids())
+        nodes = [self._nodes[each] for each in devices if self._nodes.get(each) in there]
         answers = self._ask(nodes, MessageType.TRAIN, task, f"round {t}")
         results = dict(map(read_answer, answers.values()))
         lost = [str(device) for device in devices if device not in results]
