@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,7 +24,7 @@ from titan_repro.figures.comparison import comparison_tables
 from titan_repro.figures.replay import replay_tables
 from titan_repro.figures.table import render
 from titan_repro.records.collect import collect
-from titan_repro.records.export_schema import BLOCKS, COLUMNS, PARTS, PICKS, RUNS, SUMMARY
+from titan_repro.records.export_schema import BLOCKS, COLUMNS, CURVES, PARTS, PICKS, RUNS, SUMMARY
 from titan_repro.records.folder import RunFolder
 from titan_repro.records.picks import sketch_positions
 from titan_repro.records.results import Summary
@@ -262,6 +263,42 @@ def test_a_damaged_export_is_one_line(runs, tmp_path, name, missing):
     with pytest.raises(RunFolderError, match=says) as error:
         load_runs(tmp_path / "data")
     assert "\n" not in str(error.value)
+
+
+def _without(table, name, value):
+    return table.drop_columns([name])
+
+
+def _filled(table, name, value):
+    place = table.column_names.index(name)
+    field = table.schema.field(place)
+    return table.set_column(place, field, pa.array([value] * len(table), field.type))
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "change", "value", "says"),
+    [
+        (RUNS, "selector", _without, None, "no column selector"),
+        (CURVES, "round", _without, None, "no column round"),
+        (BLOCKS, "chosen", _without, None, "no column chosen"),
+        (RUNS, "seed", _filled, None, "column seed has 6 values too few"),
+        (RUNS, "config", _filled, "{", "config: Expecting property name"),
+        (RUNS, "provenance", _filled, "[]", "provenance: a list where an object belongs"),
+    ],
+)
+def test_an_export_of_another_form_is_one_line(runs, tmp_path, file, column, change, value, says):
+    """Checksums are right: as a file that another program, or another version, has written."""
+    export_runs(runs, tmp_path / "export")
+    path, index = tmp_path / "export" / file, tmp_path / "export" / RUNS
+    told = pq.read_schema(index).metadata
+    changed = change(pq.read_table(path), column, value)
+    pq.write_table(changed.replace_schema_metadata(told if file == RUNS else None), path)
+    if file != RUNS:
+        sums = {**json.loads(told[b"titan_repro.files"]), file: sha256_of(path)}
+        told = {**told, b"titan_repro.files": json.dumps(sums).encode()}
+        pq.write_table(pq.read_table(index).replace_schema_metadata(told), index)
+    with pytest.raises(RunFolderError, match=rf"{file}: damaged \({says}"):
+        load_runs(tmp_path / "export")
 
 
 def test_a_folder_of_something_else_is_not_written_over(runs, tmp_path):

@@ -288,6 +288,25 @@ def test_runs_that_never_get_there_are_told_and_cannot_hold():
     assert judged("fig7.rounds.mobilenet", MadeUp({WHOLE: mixed})).verdict is not HOLDS
 
 
+def test_a_seed_that_never_gets_there_speaks_for_no_speed():
+    """Five fast seeds and one that never arrives: how slow that one is, nobody knows."""
+    runs = seeds("titan", 70.0, number=6, arrives=2000)
+    runs[5] = {**runs[5], "curve": [(n, 0.3, s) for n, _, s in runs[5]["curve"]]}
+    evidence = at(WHOLE, runs, seeds("rs", 65.0, number=6, arrives=18_000))
+    [found] = measure(asked("headline.time"), evidence)
+    assert "1 of 6 seeds never got there" in found.limit
+    assert found.interval[0] > 0
+    assert found.lean[0] == -float("inf")
+
+
+def test_a_seed_that_diverged_limits_what_the_others_show():
+    runs = seeds("titan", 90.0, number=4)
+    runs[3] = {**runs[3], "status": "diverged"}
+    found = judged("headline.accuracy", at(WHOLE, runs, seeds("rs", 65.0, number=4)))
+    assert (found.verdict, found.seeds) == (DIRECTION, 3)
+    assert found.note == "1 of 4 seeds diverged"
+
+
 def test_a_run_that_diverged_early_is_not_fast():
     runs = [
         run | {"status": "diverged", "curve": run["curve"][:3]} if run["selector"] == "cis" else run

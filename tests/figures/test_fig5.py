@@ -120,9 +120,11 @@ def without(content, *path):
         (without(variance("mlp"), "errors", 3, "variance"), "(no errors[3].variance)"),
         (without(variance("mlp"), "decomposition"), "(no decomposition)"),
         (without(variance("mlp"), "seed"), "(no seed)"),
+        (json.dumps(variance("mlp", errors=3)), "(not the form of a measurement: "),
+        (json.dumps(variance("mlp", stability=[{"state": "x"}])), "variance.json: damaged ("),
         (json.dumps(variance("mlp", errors=[])), "no measurements of several batch sizes"),
     ],
-    ids=["cut", "row", "table", "fact", "one size"],
+    ids=["cut", "row", "table", "fact", "number", "words", "one size"],
 )
 def test_damage_is_one_line_that_names_the_file(tmp_path, capsys, text, says):
     runs = write_variance(tmp_path / "runs", variance("mlp"))

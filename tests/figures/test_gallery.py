@@ -95,6 +95,10 @@ def test_a_folder_that_is_none_is_one_line(tmp_path, capsys):
     assert err == (
         f"titan-report: {tmp_path / 'none'}: no such folder; allowed: run folders, or an export\n"
     )
+    (tmp_path / "empty").mkdir()
+    status, out, err = told(capsys, tmp_path / "empty", tmp_path / "results")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "found no runs and no measurements" in err
     assert not (tmp_path / "results").exists()
 
 

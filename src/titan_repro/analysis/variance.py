@@ -132,7 +132,10 @@ def load_variance(folder: Path) -> list[VarianceRecord]:
     Raises RunFolderError if there are none, and naming the file for one that is damaged.
     """
     if not folder.is_dir():
-        raise RunFolderError(f"{folder}: no such folder; allowed: a folder that titan-run wrote to")
+        raise RunFolderError(
+            f"{folder}: no such folder; allowed: a folder that titan-run or "
+            "titan-report export wrote to"
+        )
     found = measurements_below(folder, VARIANCE, findings_of)
     if not found:
         raise RunFolderError(

@@ -88,7 +88,7 @@ def _gain(question: Question, evidence: ClaimEvidence, ours: RunGroup) -> ClaimF
         against, limit = None, pair.note(rounds)
     sign = -1 if question.rule.comparison == "at_most" else question.sign
     lean = lean_of(range_of(interval), question.rule.threshold, sign)
-    return replace(_finding(interval, pair, rounds, command, against, lean), part=part, limit=limit)
+    return _finding(interval, pair, rounds, command, against, lean, limit=limit).of(part)
 
 
 def gain_over_best(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
@@ -104,15 +104,15 @@ def gain_over_best(question: Question, evidence: ClaimEvidence) -> list[ClaimFin
         other: mean_interval(_percent(pair.ours) - _percent(pair.theirs))
         for other, pair in pairs.items()
     }
-    best = min(gains, key=lambda other: gains[other].estimate)
+    best = min(gains, key=lambda other: np.nan_to_num(gains[other].estimate, nan=np.inf))
     missing = [other.selector for other in others if other not in pairs]
     against, limit = gain_of_paper(pairs[best], ours, others, rounds, question.number())
     lean = lean_of(range_of(gains[best]), question.rule.threshold, question.sign)
     command = pairs[best].command(ours, *others)
-    found = _finding(gains[best], pairs[best], rounds, command, against, lean)
-    note = joined(found.note, f"the best other is {best.selector}")
     unknown = f"no runs of {', '.join(missing)}" if missing else ""
-    return [replace(found, limit=joined(limit, unknown), note=note)]
+    limit = joined(limit, unknown)
+    found = _finding(gains[best], pairs[best], rounds, command, against, lean, limit=limit)
+    return [replace(found, note=joined(found.note, f"the best other is {best.selector}"))]
 
 
 def between_streams(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
@@ -127,8 +127,7 @@ def between_streams(question: Question, evidence: ClaimEvidence) -> list[ClaimFi
     command = pair.command(ours, other)
     interval = mean_interval(_percent(pair.ours) - _percent(pair.theirs))
     lean = lean_of(range_of(interval), question.rule.threshold, question.sign)
-    found = _finding(interval, pair, rounds, command, None, lean)
-    return [replace(found, limit=pair.note(rounds))]
+    return [_finding(interval, pair, rounds, command, None, lean, limit=pair.note(rounds))]
 
 
 def blocks_slope(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
@@ -182,18 +181,27 @@ def _finding(
     against: float | None,
     lean: Range | None,
     *,
+    limit: str = "",
     data: bool = False,
 ) -> ClaimFinding:
+    """Return a finding; seeds that diverged have no accuracy, so that the others alone limit it."""
     return ClaimFinding(
         value=interval.estimate if interval.number else None,
         interval=range_of(interval),
         seeds=interval.number,
         against=against,
         lean=lean,
+        limit=joined(limit, _diverged(pair)),
         runs=pair.runs,
         note=joined(pair.note(rounds, data=data), _curve_note(pair, rounds, against)),
         command=command,
     )
+
+
+def _diverged(pair: Pair) -> str:
+    """Say how many of our runs diverged; "" if none did."""
+    number = int((pair.ours["status"] == "diverged").sum())
+    return f"{number} of {pair.seeds} seeds diverged" if number else ""
 
 
 def _curve_note(pair: Pair, rounds: int, against: float | None) -> str:

@@ -4,7 +4,7 @@ Rounds are those of our runs. What a round takes is the modelled board's for the
 models, at its own 224 x 224 pixels; for other models it is this machine's. Where no pipelined round
 of Titan was measured, it is taken to cost what a round of rs does, the best that a pipeline can do,
 which can only speak against it. A run that never gets to the accuracy counts as if it had at its
-end, and is told.
+end, and is told: as it would have taken longer, it can only speak for being slower.
 """
 
 from collections.abc import Callable
@@ -129,16 +129,18 @@ def _found(
         )
     ends = sorted(transform(float(np.exp(end))) for end in (interval.low, interval.high))
     both = (ends[0], ends[1]) if interval.number > 1 else None
-    lean = lean_of(both, question.rule.threshold, question.sign)
-    against, short = ratio_of_paper(question, pair, ours, part)
     never = int((raced["outcome"] != Outcome.ARRIVED).sum())
+    farthest = np.inf if price.least or never else float(np.exp(interval.high))
+    known = sorted(map(transform, (float(np.exp(interval.low)), farthest)))
+    lean = lean_of((known[0], known[1]) if both else None, question.rule.threshold, question.sign)
+    against, short = ratio_of_paper(question, pair, ours, part)
     told = f"{never} of {len(raced)} seeds never got there" if never else ""
     return ClaimFinding(
         value=transform(float(np.exp(interval.estimate))),
         interval=both,
         seeds=interval.number,
         against=against,
-        lean=(-np.inf, lean[1]) if price.least and lean is not None else lean,
+        lean=lean,
         limit=joined(price.limit, short, told),
         runs=pair.runs,
         note=_note(question, pair),

@@ -14,6 +14,8 @@ from titan_repro.figures.figure import ReplayOn, draw_to, find, is_picture, name
 from titan_repro.figures.pictures import drawn_by
 from titan_repro.figures.table import Format, Table, render
 from titan_repro.files import write_atomically
+from titan_repro.records.collect import collect
+from titan_repro.records.measured import FILES
 
 BOARD = "device=jetson_nano"
 PICTURES = (".png", ".pdf")
@@ -39,10 +41,12 @@ class Gallery:
 def draw_all(source: Path, replay_on: ReplayOn) -> Gallery:
     """Draw every figure and table that the runs and measurements below `source` allow.
 
-    Raises RunFolderError if there is no such folder.
+    Raises RunFolderError if there is no such folder, or nothing in it.
     """
     if not source.is_dir():
         raise RunFolderError(f"{source}: no such folder; allowed: run folders, or an export")
+    if not collect(source).runs and not any(next(source.rglob(file), None) for file in FILES):
+        raise RunFolderError(f"{source}: found no runs and no measurements; titan-run makes them")
     files: dict[str, bytes] = {}
     kept = []
     with tempfile.TemporaryDirectory() as scratch:

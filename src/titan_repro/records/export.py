@@ -22,6 +22,9 @@ from titan_repro.records.blocks import Kept, unfold
 from titan_repro.records.export_schema import (
     BLOCKS,
     CURVES,
+    LATER_COLUMNS,
+    LATER_FILES,
+    NEVER_NULL,
     PARTS,
     PICKS,
     RUNS,
@@ -69,7 +72,8 @@ def read_export(folder: Path) -> list[RecordedRun]:
     found = metadata.get(_FORMAT_KEY, b"another file").decode()
     if found != FORMAT:
         raise RunFolderError(f"{folder / RUNS}: found {found}; allowed: {FORMAT}")
-    checksums = json.loads(metadata[_CHECKSUMS_KEY])
+    _check_columns(folder / RUNS, runs)
+    checksums = _json_object(folder / RUNS, "checksums", metadata.get(_CHECKSUMS_KEY))
     wrong = [text for name, one in checksums.items() if (text := _state_of(folder / name, one))]
     if wrong:
         raise _damaged(folder, ", ".join(wrong))
@@ -99,7 +103,9 @@ def exported_result(folder: Path, run_id: str, rounds: int) -> dict[str, Any] | 
 @lru_cache(maxsize=1)
 def _exported_rows(path: Path, _written: int) -> list[dict[str, Any]]:
     """Return the rows of runs.parquet; a sweep asks for them once a job."""
-    rows: list[dict[str, Any]] = _read(path)[0].to_pylist()
+    table, _ = _read(path)
+    _check_columns(path, table)
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
@@ -182,9 +188,14 @@ class ExportedRun:
         self._parts = parts
         self._id = str(row["run_id"])
         self.where = f"{folder}: {self._id}"
+        for name in ("choices", "files"):
+            if row[name] is not None:
+                _json_object(folder / RUNS, name, row[name])
         self.summary: Mapping[str, Any] = _summary(row)
-        self.config: Mapping[str, Any] = json.loads(row["config"])
-        self.provenance: Mapping[str, Any] = json.loads(row["provenance"])
+        self.config: Mapping[str, Any] = _json_object(folder / RUNS, "config", row["config"])
+        self.provenance: Mapping[str, Any] = _json_object(
+            folder / RUNS, "provenance", row["provenance"]
+        )
 
     @cached_property
     def curve(self) -> pd.DataFrame:
@@ -280,15 +291,44 @@ def _read(path: Path) -> tuple[pa.Table, Mapping[bytes, bytes]]:
 def _part(folder: Path, name: str, there: bool) -> pa.Table:
     """Return a file with several rows a run; columns and files that older exports lack are empty.
 
-    there: whether the export has the file.
+    there: whether the export has the file. Raises RunFolderError for other columns that it lacks.
     """
     if not there:
+        if name not in LATER_FILES:
+            raise _damaged(folder / name, "without a checksum")
         return schema(name).empty_table()
     table, _ = _read(folder / name)
+    _check_columns(folder / name, table)
     for place, field in enumerate(schema(name)):
         if field.name not in table.column_names:
             table = table.add_column(place, field, pa.nulls(len(table), field.type))
     return table
+
+
+def _check_columns(path: Path, table: pa.Table) -> None:
+    """Raise RunFolderError for columns that are missing, of another type, or empty in places."""
+    wanted = schema(path.name)
+    for field in wanted:
+        if field.name in LATER_COLUMNS and field.name not in table.column_names:
+            continue
+        if field.name not in table.column_names:
+            raise _damaged(path, f"no column {field.name}")
+        column = table[field.name]
+        if column.type != field.type:
+            raise _damaged(path, f"column {field.name} has {column.type} for {field.type}")
+        if field.name in NEVER_NULL and column.null_count:
+            raise _damaged(path, f"column {field.name} has {column.null_count} values too few")
+
+
+def _json_object(path: Path, name: str, text: str | bytes | None) -> dict[str, Any]:
+    """Return an object that is kept as JSON. Raises RunFolderError for anything else."""
+    try:
+        found = json.loads(text or "")
+    except ValueError as error:
+        raise _damaged(path, f"{name}: {reason(error)}") from None
+    if not isinstance(found, dict):
+        raise _damaged(path, f"{name}: a {type(found).__name__} where an object belongs")
+    return found
 
 
 def _state_of(path: Path, checksum: str) -> str | None:

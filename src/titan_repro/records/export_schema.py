@@ -13,6 +13,16 @@ PICKS = "picks.parquet"
 PARTS = (CURVES, BLOCKS, SIZES, PICKS)
 """Files with several rows a run, by run id; each names its run in the column run_id."""
 
+LATER_FILES, LATER_COLUMNS = (PICKS,), ("distinct", "repeats")
+"""What exports written before 2026-11-28 lack, and are read without."""
+
+NEVER_NULL = (
+    *("run_id", "format", "status", "setting", "choices", "task", "data_source", "model"),
+    *("selector", "stream", "seed", "rounds", "rounds_done", "milestones", "config", "provenance"),
+    *("round", "first_round", "chosen", "candidates", "samples", "times", "sketch"),
+)
+"""Columns that have a value in every row of every export."""
+
 
 @dataclass(frozen=True)
 class Column:

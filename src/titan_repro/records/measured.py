@@ -72,7 +72,8 @@ class MeasurementFolder:
 def read_measurement(path: Path, check: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
     """Read one measurement's file.
 
-    check: raises KeyError, with the name of what is missing, for content that cannot be used.
+    check: raises KeyError, with the name of what is missing, for content that cannot be used, or
+    TypeError for what is there in another form.
     Raises RunFolderError naming the file if it is gone or damaged.
     """
     content = read_json(path)
@@ -84,6 +85,8 @@ def read_measurement(path: Path, check: Callable[[Mapping[str, Any]], object]) -
         check(content)
     except KeyError as error:
         raise damaged(path, f"no {error.args[0]}") from None
+    except TypeError as error:
+        raise damaged(path, f"not the form of a measurement: {error}") from None
     return content
 
 

@@ -106,7 +106,10 @@ FACTS = (
 
 
 def findings_of(content: Mapping[str, Any]) -> Findings:
-    """Read the tables of a file's content. Raises KeyError naming what is missing."""
+    """Read the tables of a file's content.
+
+    Raises KeyError naming what is missing, TypeError for tables that are none.
+    """
     for name in FACTS:
         content[name]
     return Findings(
@@ -126,5 +129,7 @@ def _rows(content: Mapping[str, Any], name: str, kind: type[Row]) -> tuple[Row, 
         for key in wanted:
             if key not in row:
                 raise KeyError(f"{name}[{number}].{key}")
+            if isinstance(row[key], str) != (kind.__annotations__[key] is str):
+                raise TypeError(f"{name}[{number}].{key} is {row[key]!r}")
         rows.append(kind(**{key: row[key] for key in wanted}))
     return tuple(rows)
