@@ -188,8 +188,8 @@ class ExportedRun:
         self._parts = parts
         self._id = str(row["run_id"])
         self.where = f"{folder}: {self._id}"
-        for name in ("choices", "files"):
-            if row[name] is not None:
+        for name in ("choices", "files", "federation"):
+            if row.get(name) is not None:
                 _json_object(folder / RUNS, name, row[name])
         self.summary: Mapping[str, Any] = _summary(row)
         self.config: Mapping[str, Any] = _json_object(folder / RUNS, "config", row["config"])

@@ -13,8 +13,8 @@ PICKS = "picks.parquet"
 PARTS = (CURVES, BLOCKS, SIZES, PICKS)
 """Files with several rows a run, by run id; each names its run in the column run_id."""
 
-LATER_FILES, LATER_COLUMNS = (PICKS,), ("distinct", "repeats")
-"""What exports written before 2026-11-28 lack, and are read without."""
+LATER_FILES, LATER_COLUMNS = (PICKS,), ("distinct", "repeats", "federation")
+"""What older exports lack, and are read without: a new file or column stands here, too."""
 
 NEVER_NULL = (
     *("run_id", "format", "status", "setting", "choices", "task", "data_source", "model"),
