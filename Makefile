@@ -26,12 +26,13 @@ status=0; for experiment in $(1); do \
 done
 endef
 
-.PHONY: help setup demo test test-slow lint format bench bench-data bench-pipeline table1 campaign \
+.PHONY: help setup demo test test-slow test-flower lint format bench bench-data bench-pipeline table1 campaign \
 	figures page check-figures check-results all fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11 clean
 
 help:
 	@echo "make demo     set-up, then Titan, C-IS and random selection on the embedded data set"
 	@echo "make test     set-up, then the test suite (test-slow: the long ones too)"
+	@echo "make test-flower  the tests over Flower, with an environment of their own; minutes"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    the harness's overhead and the time of every policy (needs CIFAR-10)"
 	@echo "make bench-data      load time and peak memory of every data set that is found"
@@ -73,6 +74,20 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+
+# Flower, in an environment of its own: it needs older packages than constraints.txt names.
+# Minutes, as every message starts a process; not part of make test.
+FLOWER ?= .venv-flower
+test-flower: $(FLOWER)/.ready
+	$(FLOWER)/bin/python -m pytest -n 0 -m "slow or not slow" tests/federated/test_flower.py \
+		tests/federated/test_flower_processes.py
+
+$(FLOWER)/.ready: pyproject.toml constraints.txt
+	test -x $(FLOWER)/bin/python || $(PYTHON) -m venv $(FLOWER)
+	grep -vE '^(packaging|protobuf)==' constraints.txt >$(FLOWER)/constraints.txt
+	$(FLOWER)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(FLOWER)/constraints.txt torch torchvision torchaudio -e '.[dev,flower]'
+	touch $@
 
 lint: setup
 	$(BIN)/ruff check .

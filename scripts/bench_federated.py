@@ -1,6 +1,7 @@
 """What a federation costs by its number of devices: seconds a round and peak memory.
 
-    python scripts/bench_federated.py [--devices 50 500 5000 50000] [--rounds 20] [OVERRIDE ...]
+    python scripts/bench_federated.py [--devices 50 500 5000 50000] [--rounds 20] [--flower 50]
+        [OVERRIDE ...]
 
 Ten devices take part in each round, however many there are. Each size is a process of its own, on
 SqueezeNet and CIFAR-10 (TITAN_DATA) under rs unless an override says otherwise: model=mobilenet,
@@ -10,6 +11,8 @@ rounds after two that warm up. Sharing out, which is done once, is told apart. P
 rounds', of all processes together.
 Expected: seconds and memory of all sizes within 20 % of each other. Not with selectors that have a
 filter: each device that has taken part keeps its sums, with federation.devices=50 at most 50 times.
+--flower: after them the same rounds of so many devices in Flower's simulation (extra flower), a
+process a core; its memory is not measured.
 """
 
 import argparse
@@ -17,7 +20,9 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from hydra import compose, initialize_config_dir
@@ -27,6 +32,7 @@ from titan_repro.config import register_schema
 from titan_repro.devices.meters import MemoryMeter
 from titan_repro.errors import UserError
 from titan_repro.figures.table import Table
+from titan_repro.flower.local import run_locally
 from titan_repro.runs.job import build
 from titan_repro.runs.run import process_ids
 
@@ -65,6 +71,16 @@ def measure(devices: int, rounds: int, overrides: list[str]) -> dict[str, float]
     return {"seconds": median(seconds[WARMING_UP:]), "out": sharing_out, "memory": memory}
 
 
+def in_flower(devices: int, rounds: int, overrides: list[str]) -> float:
+    """Run the same rounds in Flower's simulation; return the seconds of one."""
+    own = [f"federation.devices={devices}", f"federation.share={PARTICIPANTS / devices}"]
+    length = [f"rounds={WARMING_UP + rounds}", f"evaluate_every={WARMING_UP + rounds}"]
+    with TemporaryDirectory() as folder:
+        result = Path(folder) / "flower.json"
+        found = run_locally("simulation", [*PRESET, *own, *overrides, *length], result)
+    return float(median(found["seconds"][WARMING_UP:]))
+
+
 def in_process(devices: int, rounds: int, overrides: list[str]) -> dict[str, float]:
     """Measure one size in a fresh process."""
     command = [sys.executable, __file__, "--child", str(devices), "--rounds", str(rounds)]
@@ -80,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--devices", type=int, nargs="+", default=[50, 500, 5000, 50_000])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--flower", type=int, metavar="DEVICES")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     options, overrides = parser.parse_known_args()
     if options.child is not None:
@@ -97,6 +114,10 @@ def main() -> None:
             for name, digits in (("seconds", 3), ("memory", 0))
         ]
         rows.append((f"{devices:,}", *cells, f"{found['out']:.2f}"))
+    if options.flower is not None:
+        seconds = in_flower(options.flower, options.rounds, overrides)
+        beside = f" ({100 * (seconds / first['seconds'] - 1):+.0f} %)" if first else ""
+        rows.append((f"{options.flower:,}, Flower", f"{seconds:.3f}{beside}", "", ""))
     keys = dict(pair.partition("=")[::2] for pair in (*PRESET, *overrides))
     told = " ".join(f"{key}={value}" for key, value in keys.items())
     title = f"A round of {PARTICIPANTS} participants: {told}"

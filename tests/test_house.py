@@ -22,7 +22,7 @@ PACKAGE = ROOT.name
 ORDER = [
     ["cli"],  # parses, calls, prints: nothing needs a command
     # Measures runs side by side; draws runs; measures states: none changes what a run does.
-    ["costs", "figures", "variance"],
+    ["costs", "figures", "flower", "variance"],
     ["claims"],  # what became of each of the paper's claims: numbers, no ink
     ["analysis", "runs"],  # reads run folders; makes them: what they share is in records
     ["federated"],  # a round of many devices, each of which runs the pipeline's

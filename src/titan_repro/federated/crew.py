@@ -21,10 +21,11 @@ class Crew(Protocol):
 
     def fit(
         self, weights: Mapping[str, Tensor], participants: Sequence[Participant], *, t: int
-    ) -> Iterator[FitResult]:
+    ) -> Iterator[FitResult | None]:
         """Train the participants of round t, all from the global `weights`.
 
-        A result's tensors are there until the next one is asked for.
+        A result's tensors are there until the next one is asked for. None stands for a participant
+        that was lost; at least one is not, or the crew raises.
         """
         ...
 

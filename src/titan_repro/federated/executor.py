@@ -78,6 +78,8 @@ class FederatedExecutor:
         chosen = [Participant(device, self._memories.get(device, {})) for device in devices]
         mean, records = WeightedMean(), list[RoundRecord]()
         for device, result in zip(devices, self.crew.fit(weights, chosen, t=t), strict=True):
+            if result is None:  # lost: the mean is that of the others
+                continue
             mean.add(result.weights, result.samples)
             records += result.records
             if result.memory:

@@ -1,0 +1,1 @@
+"""A federation whose devices are clients of Flower: the same rounds, over a network."""
