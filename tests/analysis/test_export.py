@@ -275,6 +275,10 @@ def _filled(table, name, value):
     return table.set_column(place, field, pa.array([value] * len(table), field.type))
 
 
+def _words(table, name, value):
+    return table.set_column(table.column_names.index(name), name, pa.array([value] * len(table)))
+
+
 @pytest.mark.parametrize(
     ("file", "column", "change", "value", "says"),
     [
@@ -282,6 +286,7 @@ def _filled(table, name, value):
         (CURVES, "round", _without, None, "no column round"),
         (BLOCKS, "chosen", _without, None, "no column chosen"),
         (RUNS, "seed", _filled, None, "column seed has 6 values too few"),
+        (RUNS, "seed", _words, "a", "column seed has string for int32"),
         (RUNS, "config", _filled, "{", "config: Expecting property name"),
         (RUNS, "provenance", _filled, "[]", "provenance: a list where an object belongs"),
     ],

@@ -314,10 +314,19 @@ def _check_columns(path: Path, table: pa.Table) -> None:
         if field.name not in table.column_names:
             raise _damaged(path, f"no column {field.name}")
         column = table[field.name]
-        if column.type != field.type:
+        if column.type != field.type and not _fits(column, field.type):
             raise _damaged(path, f"column {field.name} has {column.type} for {field.type}")
         if field.name in NEVER_NULL and column.null_count:
             raise _damaged(path, f"column {field.name} has {column.null_count} values too few")
+
+
+def _fits(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    """Return whether a column can be had in another type, as an older export's narrower one can."""
+    try:
+        column.cast(kind)
+    except pa.ArrowException:
+        return False
+    return True
 
 
 def _json_object(path: Path, name: str, text: str | bytes | None) -> dict[str, Any]:
