@@ -70,11 +70,13 @@ def test_baselines_are_held_against_the_side_that_the_paper_has_them_on():
 def test_the_setting_with_the_most_pairs_speaks_and_the_others_come_last():
     runs = [*RS, *seeds("titan", [0.60, 0.62, 0.645])]
     other = {"setting": "s2", "task": "dsads", "model": "mlp", "rounds": 200}
-    more = [*seeds("rs", [0.5], **other), *seeds("titan", [0.7], **other)]
+    names = {"rs": 0.5, "stratified": 0.6, "titan": 0.7}
+    more = [run for name, end in names.items() for run in seeds(name, [end], **other)]
     found = evidence(*runs, *more)
     assert main_setting(found).task == "digits"
     assert findings(found)[-1].text == (
-        "Titan over rs elsewhere: mlp on dsads, 200 rounds: +20.0 points (1 seed). "
+        "Titan over rs elsewhere: mlp on dsads, 200 rounds: +20.0 points (1 seed), "
+        "a stratified batch +10.0 points (1 seed). "
         "1 of these rests on fewer than 3 seeds: a lead."
     )
 

@@ -133,7 +133,9 @@ def _elsewhere(evidence: Evidence, main: Setting) -> Finding | None:
     for setting in evidence.settings:
         gain = _gain(setting, "titan", "rs")
         if setting is not main and gain is not None:
-            told.append(f"{setting.name}: {gained(gain.interval)}")
+            control = _gain(setting, "stratified", "rs")
+            beside = "" if control is None else f", a stratified batch {gained(control.interval)}"
+            told.append(f"{setting.name}: {gained(gain.interval)}{beside}")
             few += gain.interval.number < ENOUGH
     if not told:
         return None
