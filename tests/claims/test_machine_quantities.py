@@ -9,6 +9,7 @@ from claims.made_up import CLAIMS, MadeUp, judged
 from handmade import costs
 from titan_repro.claims.comparisons import Verdict
 from titan_repro.errors import RunFolderError
+from titan_repro.records.variance import FACTS
 from titan_repro.theory.statement import Statement
 
 HOLDS, DIRECTION, FAILS, UNDECIDED, NOT_TESTED = Verdict
@@ -123,12 +124,17 @@ def variance(seed, model="alexnet", pearson=0.98, **distances):
             "selector": name,
             "mean_squared": (1 + state) * (1 + 1e-3 * seed)
             * (value[size] if isinstance(value, dict) else value),
+            **dict.fromkeys(("variance", "squared_bias", "standard_error"), 0.0),
         }
         for state in (0, 500) for size in SIZES for name, value in table.items()
     ]  # fmt: skip
-    stability = [{"state": 0, "lag": lag, "pearson": pearson / lag} for lag in (1, 2)]
+    stability = [
+        {"state": 0, "lag": lag, "pearson": pearson / lag, "spearman": 0.9, "samples": 100}
+        for lag in (1, 2)
+    ]
     facts = {"id": f"{model}{seed}", "experiment": "fig5", "task": "cifar10", "model": model}
-    return {**facts, "seed": seed, "errors": errors, "stability": stability}
+    unused = dict.fromkeys(FACTS, 0) | {"decomposition": []}
+    return {**unused, **facts, "seed": seed, "errors": errors, "stability": stability}
 
 
 def files(folder: Path, *contents) -> MadeUp:

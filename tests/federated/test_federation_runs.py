@@ -11,6 +11,7 @@ import pytest
 import torch
 from federations import REMEMBERING, SMALL, result
 
+from stopping import After, crash
 from titan_repro.errors import ConfigurationError, PipelineError
 from titan_repro.federated.settings import draw_participants
 from titan_repro.federated.shares import share_out
@@ -99,30 +100,6 @@ def settings_of(config):
 
 
 # --- longer, interrupted, killed
-
-
-class After:
-    """A callback that does something after a number of rounds in all."""
-
-    def __init__(self, rounds, action):
-        self.rounds, self.action = rounds, action
-
-    def begin(self, folder, start, rounds):
-        pass
-
-    def round(self, record):
-        if record.round + 1 == self.rounds:
-            self.action()
-
-    def evaluation(self, rounds_done, evaluation):
-        pass
-
-    def end(self):
-        pass
-
-
-def crash():
-    raise ZeroDivisionError
 
 
 def test_extended_and_interrupted_it_is_what_it_would_have_been_at_once(configure, make):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stopping import After, crash
 from titan_repro.cli.run_summary import run_summary
 from titan_repro.errors import RunFolderError
 from titan_repro.records.folder import RunFolder
@@ -23,31 +24,6 @@ INLINE, PROCESSES = "executor=inline", "executor=processes"
 
 processes = get_context("forkserver")
 processes.set_forkserver_preload(["titan_repro.runs.run", "sklearn.datasets", "torch._dynamo"])
-
-
-class After:
-    """A callback that does something after a number of rounds in all."""
-
-    def __init__(self, rounds, action):
-        self.rounds = rounds
-        self.action = action
-
-    def begin(self, folder, start, rounds):
-        pass
-
-    def round(self, record):
-        if record.round + 1 == self.rounds:
-            self.action()
-
-    def evaluation(self, rounds_done, evaluation):
-        pass
-
-    def end(self):
-        pass
-
-
-def crash():
-    raise ZeroDivisionError
 
 
 def kill():

@@ -15,7 +15,9 @@ from titan_repro.analysis.statistics import mean_interval
 from titan_repro.claims.evidence import ClaimEvidence
 from titan_repro.claims.finding import ClaimFinding, gap, lean_of, range_of
 from titan_repro.claims.rules import Question
-from titan_repro.records.storage import damaged, read_json
+from titan_repro.records.measured import VARIANCE, measurements_below
+from titan_repro.records.storage import damaged
+from titan_repro.records.variance import findings_of
 
 COMMAND = "titan-run experiment=fig5 seed=0,1,2"
 OTHERS = ("rs", "is", "ll", "hl", "ce", "ocs", "camel")
@@ -119,10 +121,6 @@ def _measurements(source: Path) -> Iterable[tuple[Path, Content]]:
 
     Raises RunFolderError naming a damaged one.
     """
-    for path in sorted(source.rglob("variance.json")):
-        content = read_json(path)
-        if content is not None and content.get("experiment") == "fig5":
-            for name in ("id", "task", "model", "seed", "errors", "stability"):
-                if name not in content:
-                    raise damaged(path, f"no {name}")
+    for path, content in measurements_below(source, VARIANCE, findings_of):
+        if content["experiment"] == "fig5":
             yield path, content

@@ -199,6 +199,21 @@ def _line(axes: Any, label: str, own: pd.DataFrame, look: Look, *, foremost: boo
     return EndLabel(float(by_round.index[-1]), end, words, look.colour, bold=foremost)
 
 
+def draw_paper_curve(
+    axes: Any, drawn: pd.DataFrame, look: Look, selector: str, figure: str
+) -> None:
+    """Draw one of the paper's curves (round, accuracy in percent), thin and grey below ours."""
+    axes.plot(
+        drawn["round"],
+        drawn["accuracy"],
+        color=PAPER_COLOUR,
+        linestyle=look.dashes,
+        linewidth=0.8,
+        zorder=1.5,
+        label=f"{selector}, paper's figure {figure}",
+    )
+
+
 def _papers(axes: Any, panel: CurvePanel) -> list[EndLabel]:
     """Draw the paper's curves below ours; beside runs, those of the lines that stand out."""
     foremost = {label.split()[0] for label in standing_out(panel.curves)}
@@ -207,15 +222,7 @@ def _papers(axes: Any, panel: CurvePanel) -> list[EndLabel]:
     for selector, drawn in panel.paper.items():
         if len(drawn) < 2 or (foremost and selector not in foremost):
             continue
-        axes.plot(
-            drawn["round"],
-            drawn["accuracy"],
-            color=PAPER_COLOUR,
-            linestyle=look_of[selector].dashes,
-            linewidth=0.8,
-            zorder=1.5,
-            label=f"{selector}, paper's figure {panel.figure}",
-        )
+        draw_paper_curve(axes, drawn, look_of[selector], selector, panel.figure)
         end = float(drawn["accuracy"].iloc[-1])
         words = f"{selector} {end:.1f} (paper)"
         ends.append(EndLabel(float(drawn["round"].iloc[-1]), end, words, PAPER_COLOUR))

@@ -17,7 +17,7 @@ from titan_repro.analysis.comparison import order_labels
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.figures.comparison import comparison_tables
-from titan_repro.figures.curves import draw_panel, paper_panel
+from titan_repro.figures.curves import draw_panel, draw_paper_curve, paper_panel
 from titan_repro.figures.style import PAPER_COLOUR, looks, pyplot
 from titan_repro.figures.table import Table, no_runs
 from titan_repro.figures.titles import setting_title
@@ -134,15 +134,7 @@ def _paper(axes: Any, group: pd.DataFrame) -> list[End]:
         drawn = drawn[drawn["round"] <= rounds]
         if len(drawn) < 2:
             continue
-        axes.plot(
-            drawn["round"],
-            drawn["accuracy"],
-            color=PAPER_COLOUR,
-            linestyle=look_of[selector].dashes,
-            linewidth=0.8,
-            zorder=1.5,
-            label=f"{selector}, paper's figure {FIGURE}",
-        )
+        draw_paper_curve(axes, drawn, look_of[selector], selector, FIGURE)
         end = float(drawn["accuracy"].iloc[-1])
         ends.append((end, f"{selector} {end:.1f} (paper, {MODEL})", PAPER_COLOUR))
     return ends
