@@ -47,10 +47,12 @@ def test_the_loop_has_at_most_25_lines_and_the_page_runs(
 ) -> None:
     loop, example = blocks_of_code()
     assert len(loop.splitlines()) <= 25
+    torch.manual_seed(0)  # or the weights depend on which tests ran before
     exec(example, dict(page))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 15
-    assert float(lines[-1].split()[0]) < float(lines[0].split()[0])
+    losses = [float(line.split()[0]) for line in lines]
+    assert sum(losses[-5:]) < sum(losses[:5])
 
 
 class Plain(nn.Module):
