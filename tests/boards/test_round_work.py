@@ -55,7 +55,7 @@ def test_how_filter_policy_and_selector_are_programmed_changes_no_count(titan, m
 
     before = titan.round(SIZE, **AS_THEY_ARRIVE), titan.round(SIZE, **ALL_AT_ONCE)
     for owner, names in (
-        (CoarseFilter, ("admit", "start_round", "scores")),
+        (CoarseFilter, ("admit", "start_round", "add_and_score")),
         (ClassSums, ("start_round", "count", "add")),
         (ClassifiedImportanceSampling, ("select",)),
         (Selector, ("admit",)),

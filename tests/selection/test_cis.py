@@ -9,8 +9,8 @@ from selection.builders import generator, random_candidates
 from titan_repro.selection.base import GradientMoments, Scores
 from titan_repro.selection.cis import (
     ClassifiedImportanceSampling,
-    bessel_spread,
-    plugin_spread,
+    bessel_squared_spread,
+    plugin_squared_spread,
 )
 from titan_repro.selection.gradients import gradient_norms, norms_and_class_means
 
@@ -30,8 +30,8 @@ def spreads(candidates: Scores) -> tuple[Tensor, Tensor]:
     norms, class_mean_norms = norms_and_class_means(candidates, "full")
     counts = np.bincount(labels, minlength=classes).astype(float)
     mean_norms = np.bincount(labels, norms, classes) / np.maximum(counts, 1)
-    plugin = plugin_spread(mean_norms, class_mean_norms)
-    bessel = bessel_spread(plugin, counts, mean_norms)
+    plugin = plugin_squared_spread(mean_norms, class_mean_norms)
+    bessel = bessel_squared_spread(plugin, counts, mean_norms)
     return torch.from_numpy(plugin), torch.from_numpy(bessel)
 
 
@@ -243,6 +243,24 @@ def test_nan_gradients_do_not_enter_the_memory() -> None:
     selection = policy.select(broken, 2, generator(0))
     assert selection.nonfinite == 1
     assert policy.state_dict()["average"][:2].isfinite().all()
+
+
+def test_a_round_without_a_finite_gradient_leaves_the_memory_as_it_was() -> None:
+    policy = ClassifiedImportanceSampling("full", class_importance="ema")
+    first = rounds()[0]
+    moments = first.moments
+    nowhere = torch.full_like(moments.norms, torch.nan)
+    lost = Scores(
+        first.labels,
+        first.stream_counts,
+        moments=GradientMoments(nowhere, moments.class_mean_norms),
+    )
+    assert policy.select(lost, 2, generator(0)).nonfinite == len(moments.norms)
+    assert policy.state_dict()["average"].isnan().all()
+    policy.select(first, 2, generator(0))
+    before = policy.state_dict()["average"]
+    policy.select(lost, 2, generator(0))
+    assert torch.equal(policy.state_dict()["average"].nan_to_num(-1), before.nan_to_num(-1))
 
 
 @pytest.mark.parametrize("sampling", ["systematic", "multinomial", "without_replacement"])

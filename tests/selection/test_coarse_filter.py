@@ -40,7 +40,7 @@ def stream(
     queue, held, nonfinite = coarse.start_round(), set[int](), 0
     for position, label in enumerate(labels.tolist()):
         row = None if features is None else features[position, None]
-        [score] = coarse.scores(row, labels[position, None], g)
+        [score] = coarse.add_and_score(row, labels[position, None], g)
         nonfinite += score is None
         held = (held | {position}) - {queue.offer(label, score)}
         assert len(held) == len(queue) == min(position + 1, coarse.budget)
@@ -59,7 +59,7 @@ def moments_of(features: Tensor, labels: Tensor, classes: int) -> Moments:
 
 
 def rep_scores(coarse: CoarseFilter, features: Tensor, labels: Tensor) -> Tensor:
-    return torch.tensor(coarse.scores(features, labels, generator(0, "g")))
+    return torch.tensor(coarse.add_and_score(features, labels, generator(0, "g")))
 
 
 # Against the reference.

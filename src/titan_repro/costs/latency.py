@@ -84,7 +84,7 @@ class _Bench:
         def offer() -> None:
             sample = next(offers)
             features = selector.features(self.still, self.stream.inputs(sample))
-            [score] = coarse.scores(features, sample.labels, self.draws)
+            [score] = coarse.add_and_score(features, sample.labels, self.draws)
             queue.offer(int(sample.labels), score)
 
         return _latency(self._time(offer), _each(bulk, samples))

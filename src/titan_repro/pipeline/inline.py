@@ -1,10 +1,13 @@
 """The reference executor: one process, stage after stage. The executable specification of a round.
 
-    stream -> filter -> scores -> policy -> training step -> record
+    stream -> filter -> score -> select -> train -> record
 
-With delay 0 the batch chosen in round t is trained in round t. With delay 1 round t trains the
-batch that round t - 1 chose, and chooses with the weights before its own update ("one-round
-delay", paper section 3.4); round 0 then trains a uniformly drawn batch.
+`filter` is stage 1 of the paper (section 3.3); `score` and `select` are stage 2 (section 3.2), in
+which a policy, C-IS or a baseline, chooses the batch. With delay 0 round t trains the batch that it
+chose. With delay 1 ("one-round delay", section 3.4) it trains the batch that round t - 1 chose, and
+chooses the next one with w_t, the weights before its update. Round 0 then has no such batch and
+trains a uniformly drawn one, of which the paper says nothing. Nothing runs beside training here:
+the paper's three processes are in `processes`, with the same bits.
 """
 
 from collections.abc import Mapping
@@ -35,7 +38,7 @@ from titan_repro.training import Trainer
 
 @dataclass(frozen=True)
 class Choice:
-    """The batch that a selection chose, of which arrivals and out of how many candidates.
+    """A chosen batch, the round's arrivals that it is of, and the number of candidates among them.
 
     nonfinite: samples that filter or policy could not rank.
     """
@@ -91,7 +94,7 @@ class InlineExecutor:
         keep = self.budget.candidates(t)  # None: all that the filter keeps
         with clock("stream"):
             arrivals = self.stream.round(t)
-        if keep == 0:  # no time to select beside this round's training
+        if keep == 0:  # no time to select beside this round's training, nor for the filter's sums
             with clock("select"):
                 chosen = random_batch(arrivals, self.batch_size, self.seed, t)
             return Choice(chosen, arrivals, 0, 0)
@@ -99,9 +102,9 @@ class InlineExecutor:
             admitted = self.selector.admit(
                 self.network, self.stream, arrivals, generator(self.seed, "filter", t), keep
             )
-        with clock("score"):  # stage 2, section 3.2: a forward pass over the candidates ...
+        with clock("score"):  # stage 2, section 3.2: the last layer's inputs and outputs ...
             scored = self.selector.score(self.network, admitted)
-        with clock("select"):  # ... and the batch, for C-IS by Lemma 2 and equation 2
+        with clock("select"):  # ... and from their gradients the batch, for C-IS by Lemma 2
             chosen, selection = self.selector.select(
                 admitted, scored, self.batch_size, generator(self.seed, "selection", t)
             )
@@ -109,8 +112,8 @@ class InlineExecutor:
         return Choice(chosen, arrivals, len(admitted.arrivals), nonfinite)
 
     def train(self, batch: Batch, t: int, clock: Stopwatch) -> Tensor:
-        """Step on a batch at round t's learning rate; return its loss before the step, ()."""
-        with clock("train"):  # equation 1: w_t+1 = w_t - rate_t * gradient of the batch's loss
+        """Step on a batch at round t's learning rate; return its loss before the step, a scalar."""
+        with clock("train"):  # section 2.1: w_t+1 = w_t - rate_t * gradient of mean(weight * loss)
             inputs, labels = self.stream.inputs(batch.arrivals), batch.arrivals.labels
             loss = self.trainer.gradients(inputs, labels, batch.weights)
             self.trainer.update(t)

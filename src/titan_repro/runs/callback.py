@@ -30,7 +30,9 @@ class Callback(Protocol):
 
 
 @contextmanager
-def told(callbacks: Sequence[Callback], folder: Path, start: int, rounds: int) -> Iterator[None]:
+def notifying(
+    callbacks: Sequence[Callback], folder: Path, start: int, rounds: int
+) -> Iterator[None]:
     """Call `begin` of each before the block and `end` after it."""
     for callback in callbacks:
         callback.begin(folder, start, rounds)

@@ -35,7 +35,7 @@ from titan_repro.runs.federation import (
     build_federation,
 )
 from titan_repro.runs.modelled_clock import modelled_board, modelled_record
-from titan_repro.runs.naming import result_elsewhere, run_facts, run_folder
+from titan_repro.runs.naming import result_in_export, run_facts, run_folder
 from titan_repro.tasks.base import Task, locate
 
 
@@ -43,7 +43,7 @@ from titan_repro.tasks.base import Task, locate
 class Job:
     """Everything that a run needs. No data are loaded yet, no process is started.
 
-    folder: of the run. elsewhere: its summary, if an export has the result that is asked for.
+    folder: of the run. exported: its summary, if an export has the result that is asked for.
     facts: its identity. about: what its summary says of its configuration.
     text: the configuration as config.yaml holds it.
     workers: starts and ends the processes beside this one; None comes of it without any.
@@ -52,7 +52,7 @@ class Job:
     """
 
     folder: RunFolder
-    elsewhere: Mapping[str, Any] | None
+    exported: Mapping[str, Any] | None
     facts: Mapping[str, Any]
     about: Mapping[str, Any]
     text: str
@@ -87,7 +87,7 @@ def build(config: DictConfig) -> Job:
     loader = build_loader(config)
     source = locate(loader, Path(config.paths.data).expanduser())
     facts = run_facts(config, selector, source, budget)
-    elsewhere = result_elsewhere(config, facts)
+    exported = result_in_export(config, facts)
 
     def executor(workers: ProcessPool | None, task: Task) -> Executor:
         if federation is None:
@@ -102,7 +102,7 @@ def build(config: DictConfig) -> Job:
 
     return Job(
         folder=run_folder(config, facts),
-        elsewhere=elsewhere,
+        exported=exported,
         facts=facts,
         about=_about(config),
         text=OmegaConf.to_yaml(config, resolve=True),

@@ -32,7 +32,7 @@ def run_folder(config: DictConfig, facts: dict[str, Any]) -> RunFolder:
     return RunFolder(Path(config.paths.runs, *names).expanduser())
 
 
-def result_elsewhere(config: DictConfig, facts: dict[str, Any]) -> dict[str, Any] | None:
+def result_in_export(config: DictConfig, facts: dict[str, Any]) -> dict[str, Any] | None:
     """Return the run's summary if the export that `paths.export` names has its result, else None.
 
     So a campaign goes on where its folders are not: what is in the export is not run again.
@@ -43,11 +43,11 @@ def result_elsewhere(config: DictConfig, facts: dict[str, Any]) -> dict[str, Any
 
 
 def find_run(config: DictConfig) -> tuple[RunFolder, bool]:
-    """Return the run folder of a valid configuration, and whether its result is elsewhere.
+    """Return the run folder of a valid configuration, and whether an export has its result.
 
     Raises ConfigurationError or DataError as `titan_repro.runs.run.run` would.
     """
     selector, budget = build_selector(config), budget_choices(config)
     source = locate(build_loader(config), Path(config.paths.data).expanduser())
     facts = run_facts(config, selector, source, budget)
-    return run_folder(config, facts), result_elsewhere(config, facts) is not None
+    return run_folder(config, facts), result_in_export(config, facts) is not None

@@ -1,7 +1,8 @@
 """One run from configuration to run folder: the main job behind `titan-run`.
 
 `run` is the only loop: executors differ in how a round is run, not in what is recorded, evaluated
-or saved. It does with its folder what the docstring of `records.folder` says.
+or saved. The run folder holds configuration, rounds, curve, checkpoint and, in the end, a summary;
+a run that was killed goes on from its checkpoint (`records.folder`).
 """
 
 import os
@@ -18,16 +19,16 @@ from omegaconf import DictConfig
 from titan_repro.devices.usage import UsageMeters
 from titan_repro.pipeline.pool import ProcessPool
 from titan_repro.records.signals import interruption
-from titan_repro.runs.callback import Callback, told
+from titan_repro.runs.callback import Callback, notifying
 from titan_repro.runs.job import build
 from titan_repro.runs.state import RunState
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """A run's summary, its folder and whether all rounds that were asked for had been run before.
+    """A run's summary, its folder, and whether nothing was left to run.
 
-    The summary may be that of a longer run.
+    The summary may cover more rounds than were asked for, or fewer, if the run diverged.
     """
 
     folder: Path
@@ -47,22 +48,22 @@ class InterruptedRun(Exception):  # noqa: N818 (no error: the run is saved)
 def run(
     config: DictConfig, command: Sequence[str] = (), callbacks: Sequence[Callback] = ()
 ) -> RunOutcome:
-    """Run what `config` describes, or go on with it, or tell its summary if it went so far.
+    """Run what `config` describes, go on with it, or return its summary if that has been run.
 
     Raises ConfigurationError, DataError, RunFolderError or PipelineError with one line, and
     InterruptedRun after SIGINT or SIGTERM, when the run has been saved.
     """
     job = build(config)  # all that can be refused is refused before data are loaded
     folder = job.folder
-    if job.elsewhere is not None:
-        return RunOutcome(Path(config.paths.export), job.elsewhere, already_there=True)
+    if job.exported is not None:
+        return RunOutcome(Path(config.paths.export), job.exported, already_there=True)
     if known := folder.completed(job.rounds):
         return RunOutcome(folder.path, known, already_there=True)
     with ExitStack() as open_now:  # closes in reverse order, also after an error
         writer = open_now.enter_context(folder.claim())
         if known := folder.completed(job.rounds):  # another process was faster
             return RunOutcome(folder.path, known, already_there=True)
-        workers = open_now.enter_context(job.workers)
+        workers = open_now.enter_context(job.workers)  # they start while data are loaded
         task = job.load()
         executor = job.executor(workers, task)
         open_now.callback(executor.close)
@@ -71,22 +72,22 @@ def run(
 
         state.restore(command)  # from the last checkpoint, or round 0
         open_now.enter_context(meters)
-        if state.rounds_done > job.rounds:  # killed further on: stays as it is, unfinished
-            return RunOutcome(folder.path, state.interrupt(), already_there=True)
+        if state.rounds_done > job.rounds:  # killed further on: nothing to run, yet unfinished
+            return RunOutcome(folder.path, state.save_unfinished(), already_there=True)
         stop = open_now.enter_context(interruption())
-        open_now.enter_context(told(callbacks, folder.path, state.rounds_done, job.rounds))
+        open_now.enter_context(notifying(callbacks, folder.path, state.rounds_done, job.rounds))
 
         state.evaluate_if_due()
         saved = monotonic()
-        while not (state.complete or stop.requested):
+        while not (state.complete or stop.requested):  # complete: all rounds, or diverged
             began = perf_counter()
-            record = executor.run(state.rounds_done)
+            record = executor.run(state.rounds_done)  # one round of section 3, counted from 0
             state.append(record, seconds=perf_counter() - began)
             state.evaluate_if_due()
             if monotonic() - saved >= job.checkpoint_seconds:
                 writer.save_checkpoint(state.content())
                 saved = monotonic()
-        summary = state.finish() if state.complete else state.interrupt()
+        summary = state.finish() if state.complete else state.save_unfinished()
     outcome = RunOutcome(folder.path, summary, already_there=False)
     if stop.requested:  # said also of a run that was just finished: a sweep is to stop, too
         raise InterruptedRun(outcome, stop.signal or signal.SIGINT)

@@ -105,7 +105,7 @@ class RunState:
         if is_evaluated(self.progress.rounds_done, self.job.evaluate_every):
             self._evaluate_part()
         if self.progress.rounds_done in MILESTONES and self._evaluate_all():
-            self.interrupt()  # a run under way can be read as of its last milestone
+            self.save_unfinished()  # a run under way can be read as of its last milestone
 
     def _evaluate_all(self) -> bool:
         """Measure the network on the whole test set, once; return whether it was measured now."""
@@ -153,7 +153,7 @@ class RunState:
         self.progress.usage = self._usage().state()
         return {"executor": dict(self.executor.state_dict()), "progress": vars(self.progress)}
 
-    def interrupt(self) -> dict[str, Any]:
+    def save_unfinished(self) -> dict[str, Any]:
         """Save the run as one that goes on later; return its summary."""
         self.writer.flush()  # the modelled clock is read from the rounds on the disk
         return self.writer.interrupt(self.content(), self._summary("interrupted"))

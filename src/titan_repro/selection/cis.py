@@ -10,9 +10,15 @@ class y. Under the uniform distribution on S_y
 
     V[g] - V[|g|] = (E|g|^2 - |E g|^2) - (E|g|^2 - (E|g|)^2) = (E|g|)^2 - |E g|^2,
 
-which is beta* - gamma of Theorem 2; under any other P it is not. Its root is called the spread
-below: zero if all gradients of a class point the same way, however long they are. It takes two
-means of a class, E|g| and |E g|, and both come from the last layer in closed form (`gradients`).
+which is beta* - gamma of appendix A.3 (beta* is the least beta_y of Theorem 2); under another P it
+holds only for gradients weighted as in A.2. Its root is called the spread below: zero if all
+gradients of a class point the same way, however long they are. It takes two numbers of a class, the
+mean norm E|g| and the norm of the mean |E g|; by default both come from the last layer in closed
+form (`gradients`).
+
+Not the paper's: the defaults `bessel`, which corrects Equation 2 for small classes, and
+`systematic`, since the paper names no way to draw or to round B_y. The paper averages the batch's
+gradients plainly (section 2.1, `none`), though A.2 weights them (`unbiased`).
 """
 
 from collections.abc import Mapping
@@ -49,9 +55,10 @@ class ClassifiedImportanceSampling:
 
     gradient: last_layer (default) | logits | full.
     class_importance: plugin (Equation 2 literally; a class of one candidate gets nothing) |
-        bessel (default; see `bessel_spread`) | ema (the bessel spread of classes with two or more
-        candidates, averaged over rounds; classes not seen so keep their memory).
-    class_mass: candidates (default) | stream, what |S_y| counts. With stream the mass of classes
+        bessel (default; see `bessel_squared_spread`) | ema (the squared bessel spread of classes
+        with two or more usable candidates, averaged over rounds; other classes keep their memory).
+    class_mass: candidates (default) | stream, what |S_y| counts: the candidates of the class with a
+        finite gradient, or all arrivals of the class in this round. With stream the mass of classes
         without a candidate is lost to the estimate.
     weighting: none (default) | unbiased | self_normalised. Unbiased for the mean gradient of the
         candidates, or for the class means weighted by the stream's class frequencies. So that every
@@ -59,9 +66,10 @@ class ClassifiedImportanceSampling:
     sampling: systematic (default) | multinomial | without_replacement (pi is then at most 1).
     memory: weight of the past in the moving average, per round.
 
-    If no class has importance, classes share by mass times mean norm, which is plain importance
-    sampling; if all gradients are zero, or none is finite, the draw is uniform. A stream that
-    counted none of the candidates' classes is replaced by the candidates' counts.
+    If no class has importance, classes share by mass times mean norm, which with class_mass
+    candidates is plain importance sampling; if all gradients are zero, or none is finite, by mass
+    alone and each candidate of a class alike (an `ema` goes on sharing by what it remembers). If
+    the stream counted no class that has a candidate, the candidates' counts are used instead.
     """
 
     def __init__(
@@ -94,23 +102,27 @@ class ClassifiedImportanceSampling:
         check_batch(candidates, batch_size)
         labels, classes = candidates.labels.numpy(), len(candidates.stream_counts)
         norms, norms_of_means = norms_and_class_means(candidates, self.gradient)  # |g|, |E g|
-        scores, usable = usable_scores(norms)  # I(x, y) of Equation 3
+        sample_importance, usable = usable_scores(norms)  # I(x, y) of Equation 3
         counts = np.bincount(labels, usable, classes)
-        mean_norms = np.bincount(labels, scores, classes) / np.maximum(counts, 1.0)  # E|g|
+        sums = np.bincount(labels, sample_importance, classes)
+        mean_norms = sums / np.maximum(counts, 1.0)  # E|g|
 
         mass = self._mass(counts, candidates.stream_counts.double().numpy())  # |S_y|
-        squared_spread = self._squared_spread(counts, mean_norms, norms_of_means)  # V[g] - V[|g|]
+        measured = np.bincount(labels, np.isfinite(norms), classes)  # counts, but if none is finite
+        squared_spread = self._squared_spread(measured, mean_norms, norms_of_means)  # V[g] - V[|g|]
         importance = self._importance(counts, mass, squared_spread, mean_norms)  # Equation 2
 
+        # Both steps of Lemma 2 at once: pi. A class's sum of it, B_y, need not be a whole number.
         distinct = self.sampling == "without_replacement"
         allot = distinct_inclusion_numbers if distinct else inclusion_numbers
-        numbers = allot(scores, usable, labels, importance, batch_size)  # pi of Lemma 2
+        numbers = allot(sample_importance, usable, labels, importance, batch_size)
         picks = draw(numbers, labels, batch_size, self.sampling, generator)
-        share = mass / mass.sum() / np.maximum(counts, 1.0)  # (C,) of the mean, for one candidate
+        # (C,) what one candidate of a class counts for in the mean gradient that is estimated.
+        share = mass / mass.sum() / np.maximum(counts, 1.0)
         return Selection(
             indices=torch.from_numpy(picks),
             weights=pick_weights(numbers, share[labels] * usable, picks, self.weighting),
-            probabilities=torch.from_numpy(numbers[picks].astype(np.float32)),
+            probabilities=torch.from_numpy(numbers[picks].astype(np.float32)),  # pi, may exceed 1
             nonfinite=int(np.count_nonzero(~np.isfinite(norms))),
         )
 
@@ -121,14 +133,17 @@ class ClassifiedImportanceSampling:
         return counts
 
     def _squared_spread(
-        self, counts: np.ndarray, mean_norms: np.ndarray, norms_of_means: np.ndarray
+        self, measured: np.ndarray, mean_norms: np.ndarray, norms_of_means: np.ndarray
     ) -> np.ndarray:
-        """Return V[g] - V[|g|] of each class, (C,), estimated as `class_importance` says."""
-        plugin = plugin_spread(mean_norms, norms_of_means)
+        """Return V[g] - V[|g|] of each class, (C,), estimated as `class_importance` says.
+
+        measured: (C,) how many finite gradients there are of each class.
+        """
+        plugin = plugin_squared_spread(mean_norms, norms_of_means)
         if self.class_importance == "plugin":
             return plugin
-        bessel = bessel_spread(plugin, counts, mean_norms)
-        return self._averaged(bessel, counts) if self.class_importance == "ema" else bessel
+        bessel = bessel_squared_spread(plugin, measured, mean_norms)
+        return self._averaged(bessel, measured) if self.class_importance == "ema" else bessel
 
     def _importance(
         self, counts: np.ndarray, mass: np.ndarray, squared: np.ndarray, mean_norms: np.ndarray
@@ -142,16 +157,16 @@ class ClassifiedImportanceSampling:
             importance = mass * mean_norms
         return importance if importance.any() else counts
 
-    def _averaged(self, squared: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def _averaged(self, squared: np.ndarray, measured: np.ndarray) -> np.ndarray:
         """Take this round into the moving average and return it, or `squared` where it is empty."""
         before = np.full_like(squared, np.nan) if self._average is None else self._average
         moved = self.memory * before + (1 - self.memory) * squared
         moved = np.where(np.isnan(before), squared, moved)
-        self._average = np.where(counts > 1, moved, before)
+        self._average = np.where(measured > 1, moved, before)
         return np.where(np.isnan(self._average), squared, self._average)
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Return the moving average of squared spreads, {} before the first round or without."""
+        """Return the moving average of squared spreads; {} without `ema` or before round 0."""
         return {} if self._average is None else {"average": torch.tensor(self._average)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -160,8 +175,8 @@ class ClassifiedImportanceSampling:
         self._average = None if average is None else average.cpu().numpy().copy()
 
 
-def plugin_spread(mean_norms: np.ndarray, norms_of_means: np.ndarray) -> np.ndarray:
-    """Return (E|g|)^2 - |E g|^2 of each class, (C,): Equation 2 as it stands, squared.
+def plugin_squared_spread(mean_norms: np.ndarray, norms_of_means: np.ndarray) -> np.ndarray:
+    """Return (E|g|)^2 - |E g|^2 of each class, (C,): V[g] - V[|g|] of Equation 2 as it stands.
 
     Zero for a class of one candidate or of equal gradients, down to RESOLUTION.
     """
@@ -170,18 +185,21 @@ def plugin_spread(mean_norms: np.ndarray, norms_of_means: np.ndarray) -> np.ndar
     return squared
 
 
-def bessel_spread(plugin: np.ndarray, counts: np.ndarray, mean_norms: np.ndarray) -> np.ndarray:
-    """Return the unbiased squared spread of each class, (C,), also for a class of one candidate.
+def bessel_squared_spread(
+    plugin: np.ndarray, counts: np.ndarray, mean_norms: np.ndarray
+) -> np.ndarray:
+    """Return the squared spread of each class, (C,), corrected for the size of the class.
 
-    Over draws of n candidates of a class the plug-in value has the expectation (n - 1) / n of the
-    class's true one, so it is multiplied by n / (n - 1). For a single candidate the true value is
-    at most |g|^2, and the spread relative to the mean norm is taken to be that of the other
-    classes of the round: |g|^2 times their ratio of squared spread to squared mean norm, pooled
-    with n - 1 degrees of freedom each and at most 1; 1 if all classes have one candidate.
+    Over independent draws of n candidates of a class the plug-in value has the expectation
+    (n - 1) / n of the class's true one, so it is multiplied by n / (n - 1), which is unbiased. A
+    single candidate says nothing of a spread, so its class is given a guess: its spread relative to
+    its mean norm is that of the other classes of the round. That is |g|^2 times their ratio of
+    squared spread to squared mean norm, pooled with n - 1 degrees of freedom each and at most 1,
+    since a squared spread is at most (E|g|)^2; 1 if all classes have one candidate.
     """
     squared_means = mean_norms**2
     freedom = np.maximum(counts - 1, 0.0)
-    spread = plugin * counts / np.maximum(freedom, 1.0)
+    squared = plugin * counts / np.maximum(freedom, 1.0)
     pooled = freedom.dot(squared_means)
-    ratio = min(freedom.dot(spread) / pooled, 1.0) if pooled > 0 else 1.0
-    return np.where(counts == 1, ratio * squared_means, spread)
+    ratio = min(freedom.dot(squared) / pooled, 1.0) if pooled > 0 else 1.0
+    return np.where(counts == 1, ratio * squared_means, squared)

@@ -1,15 +1,17 @@
 """The coarse filter: from the samples of a round to a few candidates (paper section 3.3).
 
 Samples arrive one after the other, each with a label y and a feature f, the output of the network's
-first blocks. With each
+first blocks (pooled over positions with `filter.pooling`). With each
 
 1. the running sums of its class grow: n_y = sum 1, s_y = sum f, r_y = sum |f|^2 (`class_sums`);
 2. it is scored by them, with m = s_y / n_y and q = r_y / n_y for the paper's two averages E f(x')
    and E |f(x')|^2, the sample itself included: Rep and Div below;
 3. it is offered to a buffer that keeps the highest scores, the paper's priority queue (`queue`).
 
-Two steps at the beginning of a round are not the paper's: the sums are multiplied by `decay`, and
-each class gets a quota of the buffer's slots, by n_y (`queue.class_quotas`; `global`: none).
+A round begins with an empty buffer and with two steps that are not the paper's: the sums are
+multiplied by `decay`, and each class gets a quota of the buffer's slots, by default in proportion
+to n_y of the rounds before, plus one (`queue.class_quotas`). Slots that a class cannot fill go to
+the best of the rest. `decay` 1, the default, and quota `global` are the paper's filter.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,30 +36,32 @@ ROUNDING = 1e-12
 """ROUNDING: a squared distance below this share of its terms is their rounding error, and is 0."""
 
 
-def representativeness(of: Moments) -> np.ndarray:
+def representativeness(moments: Moments) -> np.ndarray:
     """Return Rep = -|f - m|^2 = -(|f|^2 - 2 <f, m> + |m|^2), (v,): closeness to the centroid."""
-    return -_above_rounding(of.feature_square - 2 * of.product + of.centroid_square, of)
+    distance = moments.feature_square - 2 * moments.product + moments.centroid_square
+    return -_above_rounding(distance, moments)
 
 
-def diversity(of: Moments) -> np.ndarray:
+def diversity(moments: Moments) -> np.ndarray:
     """Return Div = |f|^2 + q - 2 <f, m>, (v,): mean squared distance to the class's samples."""
-    return _above_rounding(of.feature_square - 2 * of.product + of.class_square, of)
+    distance = moments.feature_square - 2 * moments.product + moments.class_square
+    return _above_rounding(distance, moments)
 
 
-def class_variance(of: Moments) -> np.ndarray:
+def class_variance(moments: Moments) -> np.ndarray:
     """Return Rep + Div = q - |m|^2, (v,): the paper's score, which is the variance of the class.
 
-    The sample's own feature cancels, so this ranks classes, not samples. Inside a class only the
-    drift of the averages during the round orders the samples: those are kept at whose arrival the
-    class's running variance was highest, often neighbours in time, and with another order of
-    arrival others would be. Added up from Rep and Div, rounding errors would rank instead.
+    The sample's own feature cancels, so this ranks classes, not samples. Within a class the samples
+    kept are those that arrived while the class's running variance was highest. They are often
+    neighbours in time; another order of arrival would keep others. It is computed directly: in a
+    sum of Rep and Div rounding errors would decide.
     """
-    return _above_rounding(of.class_square - of.centroid_square, of)
+    return _above_rounding(moments.class_square - moments.centroid_square, moments)
 
 
-def _above_rounding(distance: np.ndarray, of: Moments) -> np.ndarray:
-    """Return squared distances, (v,), with 0 for those that are nothing but rounding error."""
-    scale = of.feature_square + of.class_square
+def _above_rounding(distance: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return distances or variances, (v,), with 0 for those that are only rounding error."""
+    scale = moments.feature_square + moments.class_square
     return np.where(distance <= ROUNDING * scale, 0.0, distance)
 
 
@@ -84,7 +88,7 @@ class Admission(NamedTuple):
 
 
 class CoarseFilter:
-    """Keeps the `budget` most promising samples of each round; memory does not grow with it.
+    """Keeps the `budget` most promising samples of each round.
 
     With an adaptive budget (section 3.4) it puts all samples of the round in order instead
     (`priority_order`), and how many are candidates is known when time for scoring is up.
@@ -94,8 +98,8 @@ class CoarseFilter:
         the latter.
     score: `rep`, `div` or their sum `rep_plus_div`, the paper's, which ranks classes only (see
         `class_variance`); `rank_mix`: half the slots to the highest `rep`, half to the lowest,
-        which inside a class is the highest `div`; `random`: a uniform draw for each sample, whose
-        feature is not looked at and may be None.
+        which inside a class is nearly the highest `div` (q - |m|^2 drifts a little in a round);
+        `random`: a uniform draw for each sample, whose feature is not looked at and may be None.
     quota: `per_class_proportional`, `per_class_equal` or `global`; see `class_quotas`.
     decay: above 0, at most 1; 1 keeps the paper's running sums over the whole stream, less
         forgets, since features drift while the model trains.
@@ -105,8 +109,9 @@ class CoarseFilter:
     and is counted in `Admission.nonfinite`.
 
     `admit` takes a round at once. Samples can as well be taken one by one, as they arrive: offer
-    the `scores` of each to the queue that `start_round` returns, which says whose slot is free
-    again. The candidates are the same. Not with an adaptive budget, which needs all to rank them.
+    the score (`add_and_score`) of each to the queue that `start_round` returns, which says whose
+    slot is free again. The candidates are the same. Not with an adaptive budget, which needs all
+    of a round to rank them.
 
     Raises ConfigurationError for a value that is not allowed.
     """
@@ -148,8 +153,8 @@ class CoarseFilter:
         if len(labels) < self.budget:
             raise ValueError(f"{self.budget} candidates cannot be kept of {len(labels)} samples")
         queue = self.start_round()
-        scores = self.scores(features, labels, generator)
-        for label, score in zip(labels.tolist(), scores, strict=True):
+        scores = self.add_and_score(features, labels, generator)  # steps 1, 2, sample after sample
+        for label, score in zip(labels.tolist(), scores, strict=True):  # step 3
             queue.offer(label, score)
         return Admission(torch.tensor(queue.positions()), scores.count(None))
 
@@ -167,13 +172,14 @@ class CoarseFilter:
         quotas = class_quotas(self.quota, self.class_sums.counts, self.budget)
         return CandidateQueue(self.budget, quotas, self.both_ends)
 
-    def scores(
+    def add_and_score(
         self, features: Tensor | None, labels: Tensor, generator: torch.Generator
     ) -> list[float | None]:
         """Add samples to the running sums; return the score to rank each by, None: not finite.
 
-        Rounded to single precision, about that of the features: so the order in which the double
-        precision arithmetic behind it adds does not show in a ranking, and equal scores tie.
+        Each sample is scored by the sums as of its own arrival. Scores are rounded to single
+        precision, about that of the features, so that the order of additions in double precision
+        cannot decide a ranking; equal scores tie, and the earlier arrival wins.
         """
         classes, rule = labels.cpu().numpy(), SCORES[self.score]
         if rule is None:
@@ -197,12 +203,12 @@ class CoarseFilter:
         """
         self.class_sums.start_round()
         if self.quota == "global":
-            strata, masses = [0] * len(labels), [1.0]
+            classes, masses = [0] * len(labels), [1.0]
         else:
-            strata = labels.tolist()
+            classes = labels.tolist()
             masses = class_masses(self.quota, self.class_sums.counts).tolist()
-        scores = self.scores(features, labels, generator)
-        order = priority_order(scores, strata, masses, self.both_ends)
+        scores = self.add_and_score(features, labels, generator)
+        order = priority_order(scores, classes, masses, self.both_ends)
         return Admission(torch.tensor(order), scores.count(None))
 
     @property
