@@ -2,8 +2,13 @@
 
 import os
 import signal
+import sys
 import threading
 
+# Where Python is told to write no bytecode, every process that a test starts would compile the
+# whole package again, and every worker of pytest every test.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if threading.current_thread() is threading.main_thread():
     # Whoever starts the suite in the background, as CI may, starts it with Ctrl-C ignored, and
@@ -22,6 +27,18 @@ from composing import quickly, whole
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def real_fsync():
+    """Let nothing in this process wait for the disk; return what does.
+
+    A process that is killed loses nothing of what it wrote: only a power cut would.
+    """
+    real = os.fsync
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield real
 
 
 @pytest.fixture
