@@ -5,10 +5,6 @@ import signal
 import sys
 import threading
 
-# Where Python is told to write no bytecode, every process that a test starts would compile the
-# whole package again, and every worker of pytest every test.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if threading.current_thread() is threading.main_thread():
     # Whoever starts the suite in the background, as CI may, starts it with Ctrl-C ignored, and
@@ -22,6 +18,11 @@ import torch
 from omegaconf import DictConfig
 
 from composing import quickly, whole
+
+# Where Python is told to write no bytecode, every process that a test starts would compile the
+# whole package again, and every worker of pytest every test.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True, scope="session")
