@@ -3,11 +3,12 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from stopping import StopAfter
 from tasks.speech_files import write_folder
-from titan_repro.analysis.load import at_rounds, load_runs
+from titan_repro.analysis.load import LeftOut, Runs, at_rounds, load_runs
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.titles import setting_title
 from titan_repro.runs import state
@@ -81,6 +82,17 @@ def test_front_ends_are_told_apart(make, tmp_path):
         make(*task, *tiny, f"task.front_end={front_end}")
     details = load_runs(make.runs).summaries["detail"]
     assert sorted(details) == [", task.front_end mel32", ", task.front_end mel40"]
+
+
+def test_many_runs_that_are_left_out_are_counted():
+    one = LeftOut("here", 1000, "finished")
+    left_out = (*[one] * 6, LeftOut("there", 20, "not over"))
+    nothing = pd.DataFrame()
+    [line] = Runs(nothing, nothing, {}, left_out=left_out).remarks()
+    assert line == (
+        "left out, not measured there: 6 finished at 1,000 rounds, 1 not over at 20 rounds; "
+        "titan-report runs names them"
+    )
 
 
 def test_what_is_not_over_or_cannot_be_read_is_left_out_and_named(make):

@@ -97,7 +97,11 @@ def test_everything_is_measured_with_its_unit(measured, folder):
         assert set(latency) == BASELINES | {"filter"}  # rs looks at nothing
         times = [way[f"{how}_ms"] for way in latency.values() for how in ("arriving", "bulk")]
         assert min(times) > 0
-    assert all(way["repetitions"] >= 5 for way in content["latency"]["measured"].values())
+    by_blocks = content["latency"]["filter_by_blocks"]
+    assert list(by_blocks) == ["1", "2", "3"]
+    for timed in (*content["latency"]["measured"].values(), *by_blocks.values()):
+        assert timed["repetitions"] >= 5
+        assert min(timed["arriving_ms"], timed["bulk_ms"]) > 0
     memory = content["memory"]["measured"]
     assert len(memory["titan_pipelined"]["each_mb"]) == 3
     assert len(memory["rs"]["each_mb"]) == len(memory["titan_sequential"]["each_mb"]) == 1

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -39,16 +40,8 @@ def drawn(monkeypatch):
 
 
 def panels(figure):
-    """Return axes by panel: a, b, c on the left and right, d on the left and right."""
-    rounds, latency, parts, extra, power, energy = figure.axes
-    return {
-        "rounds": rounds,
-        "latency": latency,
-        "parts": parts,
-        "extra": extra,
-        "power": power,
-        "energy": energy,
-    }
+    """Return the axes of rounds, latency and memory."""
+    return dict(zip(("rounds", "latency", "memory"), figure.axes, strict=True))
 
 
 def bars(axes):
@@ -71,44 +64,55 @@ def test_what_is_drawn_is_what_is_in_the_records(drawn, tmp_path):
     figure, _ = drawn(runs, tmp_path / "fig6.png")
     axes = panels(figure)
     assert bars(axes["rounds"]) == {
-        "rs": [1, 1],
-        "titan in sequence": [50 / 40, 50 / 20],
-        "titan pipelined": [23 / 40, 23 / 20],
+        "training alone (rs)": [1, 1],
+        "Titan in sequence": [50 / 40, 50 / 20],
+        "Titan pipelined": [23 / 40, 23 / 20],
     }
     labels = [label.get_text() for label in axes["rounds"].get_xticklabels()]
     assert labels == ["alexnet\n40.0 ms", "squeezenet\n20.0 ms"]
-    assert texts(axes["rounds"]) == [
-        "hidden: none\nmodelled: 75 %",
-        "hidden: 90 %\nmodelled: 75 %",
-    ]
-    lines = [line.get_ydata() for line in axes["latency"].lines]
-    assert [list(line) for line in lines] == [
-        [0.5, 0.5],
-        [0.25, 0.25],
-        [5, 5],
-        [2, 2],
-        [1, 1],
-        [20, 20],
-    ]
-    assert bars(axes["extra"]) == {
-        "measured": [300, 300],
-        "counted": [30, 30],
-        "modelled": [30, 30],
-        "paper": [105, 25],
+    assert texts(axes["rounds"]) == ["none\nhidden", "90 %\nhidden"]
+    sequence, pipelined = papers(axes["rounds"])
+    assert sequence == pytest.approx([7.04 / 3.16, 5.4 / 2.86], rel=0.02)
+    assert pipelined == pytest.approx([1.26, 1.02], abs=0.01)
+    lines = [list(line.get_ydata()) for line in axes["latency"].lines]
+    assert lines == [[2, 2], [0.5, 0.5]]
+    assert texts(axes["latency"]) == ["the paper's filter,\n4 to 13 ms", "4 x", "4 x"]
+    assert bars(axes["memory"]) == {
+        "all three processes, measured": [300, 300],
+        "tensors alone, counted": [30, 30],
     }
-    assert set(np.ravel(list(bars(axes["parts"]).values()))) == {0, 10}
-    assert bars(axes["power"]) == {"rs": [4, 4], "titan pipelined": [6, 6]}
-    assert texts(axes["power"]) == ["1.50 x", "1.50 x"]
-    paper = next(line for line in axes["power"].lines if "paper" in line.get_label())
-    assert list(paper.get_ydata()) == pytest.approx([4 * 1.68, 4 * 1.39])
-    assert [bar.get_height() for bar in axes["energy"].patches] == [2, 2]
+    assert papers(axes["memory"]) == [[105, 25]]
+
+
+def papers(axes):
+    """Return the heights of the black lines, a list for each series that has them."""
+    return [
+        [float(segment[0][1]) for segment in lines.get_segments() if len(segment)]
+        for lines in axes.collections
+        if isinstance(lines, LineCollection) and lines.get_linewidth()[0] == 2
+    ]
+
+
+@pytest.mark.parametrize(
+    ("percent", "says"), [(None, "none"), (-10.0, "none"), (21.4, "21 %"), (104.0, "all")]
+)
+def test_the_share_that_is_hidden_is_said_in_a_word(drawn, tmp_path, percent, says):
+    record = costs("mobilenet", rounds__measured__hidden_percent=percent)
+    figure, _ = drawn(write_costs(tmp_path / "runs", record), tmp_path / "fig6.png")
+    assert texts(panels(figure)["rounds"]) == [f"{says}\nhidden"]
+
+
+def test_a_model_that_the_paper_has_not_gets_no_line_of_it(drawn, tmp_path):
+    figure, _ = drawn(write_costs(tmp_path / "runs", costs("mlp")), tmp_path / "fig6.png")
+    for name in ("rounds", "memory"):
+        assert not any(papers(panels(figure)[name]))
 
 
 def test_a_picture_is_written(drawn, tmp_path):
     runs = write_costs(tmp_path / "runs", costs("mlp", task="dsads"))
     drawn(runs, tmp_path / "new" / "fig6.png")
     with Image.open(tmp_path / "new" / "fig6.png") as image:
-        assert min(image.size) > 1000
+        assert min(image.size) > 600
 
 
 def cells(text, start):
@@ -148,7 +152,7 @@ def test_records_from_before_there_were_quiet_rounds(drawn, tmp_path):
 def test_memory_that_was_not_measured_is_left_out(drawn, tmp_path):
     unknown = costs("mobilenet", memory__measured__rs__together_mb="not measured")
     figure, text = drawn(write_costs(tmp_path / "runs", unknown), tmp_path / "fig6.png")
-    assert np.isnan(bars(panels(figure)["extra"])["measured"]).all()
+    assert np.isnan(bars(panels(figure)["memory"])["all three processes, measured"]).all()
     assert cells(text, "Memory of pipelined")["mobilenet", "none"][3:] == ["none", "420", "700"]
 
 

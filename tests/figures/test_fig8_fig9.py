@@ -11,12 +11,14 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
+from handmade import costs, write_costs
 from titan_repro.analysis.load import load_runs
 from titan_repro.analysis.spread import Spread
 from titan_repro.analysis.sweeps import find_sweeps
 from titan_repro.cli.report import main, replay_on
 from titan_repro.errors import ConfigurationError, RunFolderError
 from titan_repro.figures import fig8, fig9
+from titan_repro.figures.costs_table import digits
 from titan_repro.figures.figure import draw_to
 from titan_repro.figures.spreads import spread_cells
 from titan_repro.figures.table import render
@@ -104,37 +106,45 @@ def lines(axes):
     return drawn
 
 
+def with_costs(runs, target, **changes):
+    """Copy runs, and put a measurement beside them that went block by block."""
+    copy_as(runs, target, **changes)
+    content = costs(changes.get("model", "small_cnn"), task="digits")
+    content["latency"]["filter_by_blocks"] = {
+        str(n): {"arriving_ms": 0.5 * n, "bulk_ms": 0.1 * n} for n in (1, 2, 3)
+    }
+    write_costs(target, content)
+    return target
+
+
 def test_figure_8_draws_latency_and_accuracy_by_blocks(runs, axes, nano, tmp_path):
-    text = drawn(fig8, runs, tmp_path / "fig8.png", nano)
+    measured = with_costs(runs, tmp_path / "measured")
+    text = drawn(fig8, measured, tmp_path / "fig8.png", nano)
     assert (tmp_path / "fig8.png").stat().st_size > 10_000
-    latency, final = map(lines, axes)
     by_blocks = {n: summaries(runs, selector="titan", blocks=n, budget=30) for n in (1, 3)}
-    blocks, times = latency["filter, measured"]
-    assert blocks == [1, 3]
-    assert times == pytest.approx(
-        [
-            np.mean([FolderRun(one["path"]).sample_milliseconds() for one in found.values()])
-            for found in by_blocks.values()
-        ]
-    )
-    board = nano.device.board
-    counters = [nano.counter(FolderRun(by_blocks[n][0]["path"])) for n in (1, 3)]
-    modelled = [1e3 * board.processors["gpu"].seconds(c.filter(1, 1)) for c in counters]
-    assert latency["filter, modelled on jetson_nano"] == ([1, 3], pytest.approx(modelled))
+    line, cis = axes[0].lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 3], [0.5, 1.5])
+    assert list(cis.get_ydata()) == [2.0, 2.0]
+    assert "C-IS takes 4.00 x the filter" in axes[0].get_title("left")
+    final = lines(axes[1])
     assert final["titan"] == ([1, 3], pytest.approx([accuracy(f) for f in by_blocks.values()]))
     for name, label in (("cis", "cis on everything"), ("rs", "rs")):
         expected = accuracy(summaries(runs, selector=name))
         assert final[label][1] == pytest.approx([expected, expected])
-    whole = latency["cis on everything, modelled on jetson_nano"][1][0]
-    assert f"modelled {whole / modelled[0]:.2f} x" in axes[0].get_title()
+    board = nano.device.board
+    for blocks, found in by_blocks.items():
+        work = nano.counter(FolderRun(found[0]["path"])).filter(1, 1)
+        modelled = 1e3 * board.processors["gpu"].seconds(work)
+        [row] = [row for row in text.splitlines() if row.startswith(f"| {blocks} ")]
+        assert f"| {digits(modelled)} " in row
     assert "2 seeds" in text
     assert text.count("\n| ") == 1 + 2 + 2  # header, blocks, cis and rs
 
 
 def test_figure_8_names_the_papers_speed_up(runs, axes, nano, tmp_path):
-    copied = copy_as(runs, tmp_path / "copied", model="squeezenet")
+    copied = with_costs(runs, tmp_path / "copied", model="squeezenet")
     text = drawn(fig8, copied, tmp_path / "fig8.png", nano)
-    assert axes[0].get_title().endswith(", paper 6.50 x")
+    assert axes[0].get_title("left").endswith(", paper: 6.50 x the filter of 1 block")
     [row] = [line for line in text.splitlines() if line.startswith("| 1 ")]
     assert "| 6.50 " in row
 
@@ -154,15 +164,18 @@ def test_figure_9_draws_accuracy_and_time_saved_by_candidates(runs, axes, nano, 
     by_budget = {n: summaries(runs, selector="titan", blocks=1, budget=n) for n in (15, 30)}
     assert final["titan"] == ([15, 30], pytest.approx([accuracy(f) for f in by_budget.values()]))
     random = summaries(runs, selector="rs")
-    for clock, name in (("measured", "titan, measured, in sequence"), ("modelled", None)):
-        places, heights = saved[name or "titan, modelled on jetson_nano, pipelined"]
+    for clock, name in (
+        ("rounds", "titan, rounds"),
+        ("modelled", "titan, time modelled on jetson_nano, pipelined"),
+    ):
+        places, heights = saved[name]
         assert places == [15, 30]
         expected = [
             mean_saved({seed: (random[seed], one) for seed, one in found.items()}, clock, nano)
             for found in by_budget.values()
         ]
         assert heights == pytest.approx(expected, nan_ok=True)
-    assert "73 to 77.9 % with 15" in axes[0].get_title()
+    assert "73 to 77.9 % with 15" in axes[0].get_title("left")
     assert "| 15 " in text
 
 
@@ -176,8 +189,8 @@ def mean_saved(paired, clock, nano):
         if there[0]["round"].iloc[0] == 0 or len(there[1]) == 0:
             continue
         first = [arrived.iloc[0] for arrived in there]
-        if clock == "measured":
-            times = [arrived["train_seconds"] for arrived in first]
+        if clock == "rounds":
+            times = [arrived["round"] for arrived in first]
         else:
             replayed = [nano.run(FolderRun(one["path"]), one) for one in (random, own)]
             times = [r.seconds[int(f["round"])] for r, f in zip(replayed, first, strict=True)]
@@ -241,10 +254,11 @@ def test_without_c_is_or_random_selection_the_rest_is_drawn(runs, axes, nano, tm
         shutil.rmtree(copied / "digits" / "small_cnn" / name)
     text = drawn(fig8, copied, tmp_path / "fig8.png", nano)
     assert list(lines(axes[1])) == ["titan"]
-    assert axes[0].get_title() == ""
+    assert axes[0].get_title("left").endswith("not yet, titan-run experiment=fig6")
+    assert len(axes[0].lines) == 0
     assert text.count("\n| ") == 1 + 2
     text = drawn(fig9, copied, tmp_path / "fig9.png", nano)
-    assert np.isnan(lines(axes[1])["titan, measured, in sequence"][1]).all()
+    assert np.isnan(lines(axes[1])["titan, rounds"][1]).all()
 
 
 @pytest.mark.parametrize("number", [8, 9])

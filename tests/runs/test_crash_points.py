@@ -1,7 +1,8 @@
 """Killed just before any of its changes to the disk and started again, a run ends as undisturbed.
 
 A real run: digits, 5 rounds, a checkpoint after each. The test's process imports everything and
-computes nothing; runs are forks of it, so that a run costs a fraction of a second.
+computes nothing; runs, and the processes that they start, are forks of it, so that a run costs a
+fraction of a second.
 """
 
 import itertools
@@ -10,14 +11,18 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from forked import ForkedPython
 from forking import end_of_fork
+from titan_repro.pipeline import pool
 from titan_repro.runs.build import build_loader, load_task
 from titan_repro.runs.run import run
 from titan_repro.tasks.base import locate
@@ -60,6 +65,7 @@ def _run_watched(config, last_change, tell):
                 os.kill(me, signal.SIGKILL)
             os.write(tell, b".")
 
+    pool.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": ForkedPython})
     sys.addaudithook(watch)
     run(config, ["titan-run"])
 
@@ -121,6 +127,8 @@ class Case:
 def _everything_is_imported():
     """Import what a run imports late, so that not every fork does."""
     import torch._dynamo  # noqa: F401
+
+    import titan_repro.pipeline.stages  # noqa: F401
 
 
 @pytest.fixture

@@ -63,6 +63,14 @@ class Costs:
         """Return the percentage of selection's cost that the pipeline hides."""
         return self.number(f"rounds.{clock}.hidden_percent")
 
+    def filter_ms(self, blocks: int) -> float:
+        """Return the filter's measured time of an arriving sample with features of n blocks.
+
+        NaN in records made before it was measured block by block.
+        """
+        timed = self.content["latency"].get("filter_by_blocks", {}).get(str(blocks))
+        return math.nan if timed is None else float(timed["arriving_ms"])
+
     def extra_mb(self, kind: str) -> float:
         """Return Titan's memory beyond random selection's: measured, counted or modelled."""
         name = "together_mb" if kind == "measured" else "total_mb"

@@ -4,6 +4,7 @@ A run is a line and its number of rounds a point on it. Runs of a setting are co
 N that they have in common: where the whole test set was measured (see `milestones`).
 """
 
+from collections import Counter
 from collections.abc import Collection as Container
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -182,10 +183,13 @@ def _nothing(found: Collection, left_out: list[LeftOut], rounds: int | None) -> 
 
 
 def _told(left_out: "list[LeftOut] | tuple[LeftOut, ...]") -> str:
-    """Name the first few runs that are left out, and how far they are."""
-    shown = [f"{run.where} ({run.status}, {run.rounds:,} rounds)" for run in left_out[:5]]
-    more = len(left_out) - len(shown)
-    return ", ".join([*shown, *([f"and {more} more"] if more else [])])
+    """Name the runs that are left out, and how far they are; of more than five, how many."""
+    if len(left_out) <= 5:
+        return ", ".join(f"{run.where} ({run.status}, {run.rounds:,} rounds)" for run in left_out)
+    numbers = Counter((run.status, run.rounds) for run in left_out)
+    told = [f"{n} {status} at {rounds:,} rounds" for (status, rounds), n in numbers.most_common()]
+    kinds = [*told[:5], *(["some elsewhere"] if len(told) > 5 else [])]
+    return f"{', '.join(kinds)}; titan-report runs names them"
 
 
 def _labels(summaries: pd.DataFrame) -> list[str]:

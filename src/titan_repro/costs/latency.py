@@ -1,6 +1,7 @@
 """What one sample of the stream costs each way of looking at it, in this process."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -56,6 +57,17 @@ def latencies(config: DictConfig, task: Task, seconds: float) -> dict[str, Laten
         selector = build_selector(with_selector(config, str(name)))
         if selector.reads_inputs:
             found[str(name)] = bench.selector(selector)
+    return found
+
+
+def filter_latencies(config: DictConfig, task: Task, seconds: float) -> dict[int, Latency]:
+    """Time the coarse filter on features of the first n blocks, for every n that there is."""
+    bench, other, found = _Bench(config, task, seconds), deepcopy(config), {}
+    for blocks in range(1, len(bench.network.blocks) + 1):
+        other.filter.blocks = blocks
+        titan = build_selector(other)
+        if titan.filter is not None:
+            found[blocks] = bench.filter(titan, titan.filter)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from titan_repro.costs.latency import latencies
+from titan_repro.costs.latency import Latency, filter_latencies, latencies
 from titan_repro.costs.memory import measure_in_fresh_process
 from titan_repro.costs.modelled import (
     Counted,
@@ -32,7 +32,10 @@ def costs_record(
     rounds: as they were timed. tell: is called with the name of every step that begins.
     """
     tell("latency of a sample")
-    latency = latencies(config, task, config.experiment.latency_seconds)
+    seconds = config.experiment.latency_seconds
+    latency = latencies(config, task, seconds)
+    tell("latency of the coarse filter, block by block")
+    by_blocks = filter_latencies(config, task, seconds)
     tell("peak memory in fresh processes")
     memory = _measured_memory(config)
     tell("the modelled board")
@@ -44,10 +47,8 @@ def costs_record(
             "modelled": modelled_rounds(board, work),
         },
         "latency": {
-            "measured": {
-                way: {"arriving_ms": t.arriving, "bulk_ms": t.bulk, "repetitions": t.repetitions}
-                for way, t in latency.items()
-            },
+            "measured": {way: _latency(timed) for way, timed in latency.items()},
+            "filter_by_blocks": {str(n): _latency(timed) for n, timed in by_blocks.items()},
             "modelled": modelled_latencies(board, work),
         },
         "memory": {
@@ -56,6 +57,14 @@ def costs_record(
             "modelled": modelled_memory(board, work),
         },
         "power": {"modelled": modelled_power(board, work)},
+    }
+
+
+def _latency(timed: Latency) -> dict[str, float]:
+    return {
+        "arriving_ms": timed.arriving,
+        "bulk_ms": timed.bulk,
+        "repetitions": timed.repetitions,
     }
 
 

@@ -1,4 +1,9 @@
-"""Figure 8: features from 1 to n blocks: latency of a sample, and final accuracy."""
+"""Figure 8: features from 1 to n blocks: latency of a sample, and final accuracy.
+
+Latency is that of an arriving sample: measured by experiment=fig6, quietly and side by side, and
+not in the sweep, whose runs share a machine with each other. As modelled on the paper's board it is
+in the tables, and has a picture of its own beside the paper's (`board`).
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from titan_repro.analysis.costs import Costs, find_costs
 from titan_repro.analysis.load import Runs, load_runs, velocity
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.sample_latency import modelled_latency
@@ -16,7 +22,7 @@ from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
 from titan_repro.boards.cost_model import Board
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.costs_table import digits
-from titan_repro.figures.pictures import logarithmic, rows_of_two
+from titan_repro.figures.pictures import rows_of_two
 from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
 from titan_repro.figures.style import colour
 from titan_repro.figures.table import Table
@@ -24,10 +30,10 @@ from titan_repro.figures.titles import sweep_title
 from titan_repro.paper.published import claimed_numbers
 
 NOTES = (
-    "Latency: milliseconds a sample in the coarse filter, or of scoring and choosing on every "
-    "sample; measured: this machine, a round at once, mean over seeds of medians over rounds; "
-    "modelled: sample by sample. Speed-up: of the filter over C-IS on every sample. Accuracy: "
-    "final, on the whole test set, mean and range over the seeds that finished.",
+    "Latency: milliseconds of an arriving sample in the coarse filter, or in C-IS on every sample; "
+    "measured: by experiment=fig6, none where it has not measured this model block by block; the "
+    "board's: modelled. Speed-up: of the filter over C-IS. Accuracy: final, on the whole test set, "
+    "mean and range over the seeds that finished.",
 )
 
 
@@ -70,6 +76,7 @@ class BlockSweep:
 
 EXPERIMENTS = ("fig8",)
 BOARD = "device=jetson_nano"
+FILTER = colour("titan")
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,25 @@ def read(source: Path, replay: Replay) -> Data:
         raise ConfigurationError(f"device: found {replay.device.name}; allowed: a modelled device")
     loaded = load_runs(source)
     sweeps = find_sweeps(source, loaded, "blocks", "fig8")
-    return Data([_read(loaded, sweep, board, replay) for sweep in sweeps], replay.device.name)
+    costs = find_costs(source)
+    found = [
+        _read(loaded, sweep, board, replay, _measured(costs, sweep, loaded)) for sweep in sweeps
+    ]
+    return Data(found, replay.device.name)
+
+
+def _measured(costs: Sequence[Costs], sweep: Sweep, loaded: Runs) -> Costs | None:
+    """Return the measurement of the sweep's task and model, if it went block by block."""
+    runs = loaded.recorded
+    wanted = {(runs[i].summary["task"], runs[i].summary["model"]) for i in sweep.titan["run_id"]}
+    return next(
+        (
+            each
+            for each in costs
+            if (each.content["task"], each.model) in wanted and not math.isnan(each.filter_ms(1))
+        ),
+        None,
+    )
 
 
 def tables(data: Data) -> list[Table]:
@@ -114,12 +139,14 @@ def panels(data: Data) -> tuple[Any, Sequence[Any]]:
 def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw latency on the left and accuracy on the right of each sweep's row."""
     for one, left, right in zip(data.sweeps, axes[::2], axes[1::2], strict=True):
-        _latency(left, one, data.board)
+        _latency(left, one)
         _accuracy(right, one)
 
 
-def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSweep:
-    def point(name: str, runs: pd.DataFrame) -> Point | None:
+def _read(
+    loaded: Runs, sweep: Sweep, board: Board, replay: Replay, costs: Costs | None
+) -> BlockSweep:
+    def point(name: str, runs: pd.DataFrame, milliseconds: float) -> Point | None:
         if len(runs) == 0:
             return None
         recorded = [loaded.recorded[run_id] for run_id in runs["run_id"]]
@@ -127,18 +154,20 @@ def _read(loaded: Runs, sweep: Sweep, board: Board, replay: Replay) -> BlockSwee
         sizes = (velocity(first), first["config.batch_size"])
         return Point(
             name,
-            Spread.of(each.sample_milliseconds() for each in recorded).mean,
+            milliseconds,
             modelled_latency(board, replay.counter(recorded[0]), *map(int, sizes)),
             accuracies(runs),
         )
 
     numbers = sorted(set(sweep.titan["at"]))
-    points = {at: point(str(at), sweep.titan[sweep.titan["at"] == at]) for at in numbers}
+    ms = {at: math.nan if costs is None else costs.filter_ms(at) for at in numbers}
+    points = {at: point(str(at), sweep.titan[sweep.titan["at"] == at], ms[at]) for at in numbers}
+    whole = math.nan if costs is None else costs.number("latency.measured.cis.arriving_ms")
     return BlockSweep(
         sweep,
         {at: found for at, found in points.items() if found is not None},
-        point("cis on everything", sweep.cis),
-        point("rs", sweep.rs),
+        point("cis on everything", sweep.cis, whole),
+        point("rs", sweep.rs, math.nan),
     )
 
 
@@ -159,43 +188,60 @@ def _table(one: BlockSweep, board: str) -> Table:
     return Table(sweep_title(one.sweep), columns, rows, NOTES)
 
 
-def _latency(axes: Any, one: BlockSweep, board: str) -> None:
-    """Lines with marks: the filter; without: C-IS on everything."""
+def _latency(axes: Any, one: BlockSweep) -> None:
+    """The filter by blocks, and C-IS on everything as a line across."""
     blocks = list(one.by_blocks)
-    clocks = (("measured", "measured", "o-"), ("modelled", f"modelled on {board}", "D--"))
-    for clock, words, marks in clocks:
-        latencies = [getattr(point, clock) for point in one.by_blocks.values()]
-        axes.plot(blocks, latencies, marks, color=colour("titan"), label=f"filter, {words}")
-        if one.cis is not None:
-            style = marks[1:]
-            label = f"cis on everything, {words}"
-            axes.axhline(getattr(one.cis, clock), color=colour("cis"), linestyle=style, label=label)
-    logarithmic(axes)
-    axes.set_ylabel("ms a sample")
-    _blocks_axis(axes, blocks)
+    title = "ms of an arriving sample, measured"
+    if math.isnan(one.by_blocks[blocks[0]].measured):
+        axes.set_title(
+            f"{title}:\nnot yet, titan-run experiment=fig6", fontsize="small", loc="left"
+        )
+        axes.set_yticks([])
+        _blocks_axis(axes, blocks)
+        return
+    axes.plot(blocks, [point.measured for point in one.by_blocks.values()], "o-", color=FILTER)
+    _say(axes, blocks[-1], one.by_blocks[blocks[-1]].measured, "coarse filter", FILTER)
+    if one.cis is not None and not math.isnan(one.cis.measured):
+        axes.axhline(one.cis.measured, color=colour("cis"))
+        _say(axes, blocks[-1], one.cis.measured, "C-IS on every sample", colour("cis"))
+    axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     first = blocks[0]
-    speed = {clock: one.speed_up(first, clock) for clock, *_ in clocks}
+    speed = {"C-IS takes": one.speed_up(first, "measured")}
     if first == 1:
-        speed["paper"] = one.paper
+        speed["paper:"] = one.paper
     known = [f"{name} {digits(times)} x" for name, times in speed.items() if not math.isnan(times)]
     if known:
-        start = f"speed-up with {first} block{'s' if first > 1 else ''}: "
-        axes.set_title(start + ", ".join(known), fontsize="small")
+        title += f"\n{', '.join(known)} the filter of {first} block{'s' if first > 1 else ''}"
+    axes.set_title(title, fontsize="small", loc="left")
+    _blocks_axis(axes, blocks)
 
 
 def _accuracy(axes: Any, one: BlockSweep) -> None:
     """Mean and range over seeds."""
-    points = list(one.by_blocks.values())
-    errors(axes, list(one.by_blocks), [point.accuracy for point in points], "titan")
-    for name, point in (("cis", one.cis), ("rs", one.rs)):
+    blocks, points = list(one.by_blocks), list(one.by_blocks.values())
+    errors(axes, blocks, [point.accuracy for point in points], "titan")
+    _say(axes, blocks[-1], points[-1].accuracy.mean, "Titan", FILTER)
+    for name, point, words in (("cis", one.cis, "C-IS"), ("rs", one.rs, "rs")):
         if point is not None:
             band(axes, point.accuracy, name, point.name)
-    axes.set_ylabel("final accuracy, %")
-    axes.set_title(RANGE, fontsize="small")
-    _blocks_axis(axes, list(one.by_blocks))
+            _say(axes, blocks[0], point.accuracy.mean, words, colour(name), place="left")
+    axes.set_title(f"final accuracy, %\n{RANGE}", fontsize="small", loc="left")
+    _blocks_axis(axes, blocks)
+
+
+def _say(axes: Any, x: float, y: float, words: str, hue: str, place: str = "right") -> None:
+    """Write what a line is above its end."""
+    axes.annotate(
+        words,
+        (x, y),
+        (0, 5),
+        textcoords="offset points",
+        ha=place,
+        color=hue,
+        fontsize=8,
+    )
 
 
 def _blocks_axis(axes: Any, blocks: Sequence[int]) -> None:
     axes.set_xlabel("blocks that make the filter's features")
     axes.set_xticks(list(blocks))
-    axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))

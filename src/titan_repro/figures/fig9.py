@@ -1,4 +1,8 @@
-"""Figure 9: how many candidates there are: final accuracy, and time saved on the way to rs's."""
+"""Figure 9: how many candidates there are: final accuracy, and what is saved on the way to rs's.
+
+Saved are rounds, which any machine counts alike, and time as modelled on the paper's board. A
+sweep's own clock says nothing: its runs share a machine with each other.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.clocks import BoardClock, Clock, OwnClock, timed
+from titan_repro.analysis.clocks import BoardClock, timed
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.spread import Spread
@@ -21,7 +25,7 @@ from titan_repro.figures.table import Table
 from titan_repro.figures.titles import sweep_title
 from titan_repro.paper.published import claimed_numbers
 
-CLOCKS = ("measured", "modelled")
+CLOCKS = ("rounds", "modelled")
 PAPER_COLOUR = "#1a1a1a"
 STARS = (("*", "#1b7f79"), ("P", "#e6a117"), ("X", "#2b6cb0"), ("p", "#8c6bb1"), ("s", "#7f9c3b"))
 """Marks and colours of adaptive budgets."""
@@ -29,21 +33,21 @@ STARS = (("*", "#1b7f79"), ("P", "#e6a117"), ("X", "#2b6cb0"), ("p", "#8c6bb1"),
 PAPER_ENDS = {"15": "low", "100": "high"}
 """The paper's claims by number of candidates, as their ids have it (paper/claims.csv)."""
 
-LOG_BELOW = -200.0
-"""Time that is lost rather than saved, in percent, beyond which the axis is logarithmic."""
+LOWEST = -150.0
+"""Where the axis ends, in percent; what is lost beyond it is written there."""
 
 NOTES = (
     "Candidates: kept by the coarse filter; of an adaptive budget, the mean over rounds and seeds. "
-    "Time saved: until the accuracy at which random selection of the same seed ended, one less the "
-    "time over random selection's, mean and range over the seeds that got there (arrived, of those "
-    "with a target); modelled: Titan pipelined. Accuracy: final, on the whole test set. Paper: "
-    "ranges over its models.",
+    "Saved: until the accuracy at which random selection of the same seed ended, one less the "
+    "rounds, or the time, over random selection's, mean and range over the seeds that got there "
+    "(arrived, of those with a target); time: modelled, Titan pipelined. Accuracy: final, on the "
+    "whole test set. Paper: time, ranges over its models.",
 )
 
 
 @dataclass(frozen=True)
 class Point:
-    """Runs of one budget. accuracy and saved, by clock, are in percent.
+    """Runs of one budget. accuracy and saved, by what is counted (CLOCKS), are in percent.
 
     candidates: mean of a round. compared, arrived: seeds with a target, and those that met it.
     """
@@ -146,26 +150,21 @@ def _candidates(loaded: Runs, run: "pd.Series[Any]") -> float:
 
 
 def _saved(loaded: Runs, runs: pd.DataFrame, replay: Replay) -> pd.DataFrame:
-    """Return every run's outcome, and the time it saved on both clocks in percent.
+    """Return every run's outcome, and the rounds and the modelled time it saved, in percent.
 
     NaN for runs that did not arrive: they are counted, not averaged.
     """
-    board = BoardClock(replay, loaded.recorded)
-    clocks: Mapping[str, Clock] = {"measured": OwnClock(), "modelled": board}
-    raced = {
-        name: time_to_rs(runs, timed(runs, loaded.curves, clock).curves)
-        for name, clock in clocks.items()
-    }
-    saved = raced["measured"][["run_id", "outcome"]]  # rounds decide, so any clock's are the same
-    arrived = saved["outcome"] == Outcome.ARRIVED
-    return saved.assign(
-        **{name: 100 * (1 - race["time_ratio"].where(arrived)) for name, race in raced.items()}
-    )
+    clock = BoardClock(replay, loaded.recorded)
+    race = time_to_rs(runs, timed(runs, loaded.curves, clock).curves)
+    arrived = race["outcome"] == Outcome.ARRIVED
+    ratios = {"rounds": race["rounds_ratio"], "modelled": race["time_ratio"]}
+    saved = {name: 100 * (1 - ratio.where(arrived)) for name, ratio in ratios.items()}
+    return race[["run_id", "outcome"]].assign(**saved)
 
 
 def _table(one: BudgetSweep, board: str) -> Table:
     header = ["candidates", "mean", "accuracy, %", "range", "seeds", "arrived"]
-    times = ["saved, measured, %", "range", f"saved, {board}, %", "range"]
+    times = ["rounds saved, %", "range", f"time saved, {board}, %", "range"]
     rows = []
     for point in (*one.fixed, *one.adaptive):
         arrived = f"{point.arrived} of {point.compared}" if point.compared else "no target"
@@ -174,7 +173,7 @@ def _table(one: BudgetSweep, board: str) -> Table:
         cells = [f"{point.candidates:.1f}", *spread_cells(point.accuracy), arrived]
         rows.append([point.name, *cells, *saved, *paper])
     rows.append(["rs", "", *spread_cells(one.rs), *[""] * 7])
-    columns = (*header, *times, "paper: accuracy, %", "saved, %")
+    columns = (*header, *times, "paper: accuracy, %", "time saved, %")
     return Table(sweep_title(one.sweep), columns, rows, NOTES)
 
 
@@ -198,30 +197,32 @@ def _accuracy(axes: Any, one: BudgetSweep) -> None:
         _star(axes, mark, point, point.accuracy, point.name)
     if one.rs.number:
         band(axes, one.rs, "rs", "rs")
-    axes.set_ylabel("final accuracy, %")
     axes.set_xlabel("candidates of a round")
     paper = [f"{_paper_cell('accuracy', at)} % with {at}" for at in PAPER_ENDS]
-    axes.set_title(f"{RANGE}; paper: {', '.join(paper)}", fontsize="small")
+    title = f"final accuracy, %; paper: {', '.join(paper)}\n{RANGE}"
+    axes.set_title(title, fontsize="small", loc="left")
     _legend(axes)
 
 
 def _time(axes: Any, one: BudgetSweep, board: str) -> None:
     places = [point.candidates for point in one.fixed]
-    looks = {"measured": {"fmt": "o-"}, "modelled": {"fmt": "D--"}}
-    names = {
-        "measured": f"titan, measured{_stages(one.sweep.titan)}",
-        "modelled": f"titan, modelled on {board}, pipelined",
+    looks = {
+        "rounds": {"fmt": "o-", "label": "titan, rounds"},
+        "modelled": {
+            "fmt": "D--",
+            "markerfacecolor": "white",
+            "label": f"titan, time modelled on {board}, pipelined",
+        },
     }
-    for clock in CLOCKS:
-        spreads = [point.saved[clock] for point in one.fixed]
-        errors(axes, places, spreads, "titan", **looks[clock], label=names[clock])
+    for kind, look in looks.items():
+        errors(axes, places, [point.saved[kind] for point in one.fixed], "titan", **look)
     for mark, point in zip(_marks(one.adaptive), one.adaptive, strict=True):
         _star(axes, mark, point, point.saved["modelled"], f"{point.name}, modelled")
     for point in (*one.fixed, *one.adaptive):
         if 0 < point.arrived < point.compared:
             axes.annotate(
                 f"{point.arrived} of {point.compared}",
-                (point.candidates, point.saved["modelled"].mean),
+                (point.candidates, point.saved["rounds"].mean),
                 (4, 4),
                 textcoords="offset points",
                 fontsize=7,
@@ -232,24 +233,18 @@ def _time(axes: Any, one: BudgetSweep, board: str) -> None:
         axes.vlines(int(at), low, high, color=PAPER_COLOUR, linewidth=5, alpha=0.3, label=label)
         label = None
     axes.axhline(0, color=colour("rs"), linestyle="dashed", linewidth=1, label="rs")
-    if axes.get_ylim()[0] < LOG_BELOW:
-        axes.set_yscale("symlog", linthresh=100)
-        axes.set_ylim(bottom=2 * axes.get_ylim()[0])
-    axes.set_ylabel("time saved until rs's accuracy, %")
+    lowest = min((p.saved["modelled"].mean for p in one.fixed if p.arrived), default=0.0)
+    axes.set_ylim(max(axes.get_ylim()[0], LOWEST), max(axes.get_ylim()[1], 60))
+    title = f"saved until rs's accuracy, %\n{RANGE} that got there"
+    if lowest < LOWEST:
+        title += f"; modelled time is below the axis, down to {lowest:,.0f} %"
     axes.set_xlabel("candidates of a round")
-    axes.set_title(f"{RANGE} that got there", fontsize="small")
+    axes.set_title(title, fontsize="small", loc="left")
     _legend(axes)
 
 
 def _legend(axes: Any) -> None:
     axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))
-
-
-def _stages(runs: pd.DataFrame) -> str:
-    """Say how measured runs were executed, if all were in the same way."""
-    ways = {"inline": ", in sequence", "processes": ", pipelined"}
-    executors = set(runs["executor"])
-    return ways.get(executors.pop(), "") if len(executors) == 1 else ""
 
 
 def _marks(points: Sequence[Point]) -> list[tuple[str, str]]:
