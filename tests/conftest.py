@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,10 +19,27 @@ from omegaconf import DictConfig
 
 from composing import quickly, whole
 
+# Where Python is told to write no bytecode, every process that a test starts would compile the
+# whole package again, and every worker of pytest every test.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def real_fsync():
+    """Let nothing in this process wait for the disk; return what does.
+
+    A process that is killed loses nothing of what it wrote: only a power cut would.
+    """
+    real = os.fsync
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield real
 
 
 @pytest.fixture

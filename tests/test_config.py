@@ -191,12 +191,22 @@ def test_every_run_of_an_experiment_is_valid(configure, experiment):
         return
     sweeper = OmegaConf.to_container(whole.hydra.sweeper, resolve=True)
     assert whole.hydra.mode.name == "MULTIRUN"
-    for key, values in [*sweeper["params"].items(), *(sweeper["alone"] or {}).items()]:
-        for value in re.findall(r"\[[^]]*\]|[^,]+", values or ""):
-            config = configure(f"experiment={experiment}", f"{key}={value}")
-            validate(config)
-            if key == "model":
-                build_network(config)
+    swept, alone = (values_of(sweeper[part] or {}) for part in ("params", "alone"))
+    for number in range(max(map(len, swept.values()))):  # every value of every key, in some run
+        chosen = [f"{key}={values[number % len(values)]}" for key, values in swept.items()]
+        config = configure(f"experiment={experiment}", *chosen)
+        validate(config)
+        if number < len(swept.get("model", ())):
+            build_network(config)
+    for key, values in alone.items():
+        for value in values:
+            validate(configure(f"experiment={experiment}", f"{key}={value}"))
+
+
+def values_of(keys):
+    """Return the values of each key that has any."""
+    found = {key: re.findall(r"\[[^]]*\]|[^,]+", values or "") for key, values in keys.items()}
+    return {key: values for key, values in found.items() if values}
 
 
 def test_the_register_fits_models_of_images(configure):

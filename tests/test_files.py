@@ -6,6 +6,11 @@ import pytest
 from titan_repro.files import remove_partials, sync_folder, write_atomically
 
 
+@pytest.fixture(autouse=True)
+def _fsync_is_real(real_fsync, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", real_fsync)
+
+
 def test_writes_into_folders_that_are_not_there_yet(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     with write_atomically(path) as file:

@@ -165,20 +165,6 @@ def test_divergence_is_a_result_and_a_sweep_goes_on(tmp_path):
     assert "diverged before, not run again" in again.out
 
 
-def test_workers_of_a_launcher_run_a_sweep_and_a_refused_job_is_told(tmp_path, capfd):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    runs = f"paths.runs={tmp_path / 'runs'}"  # workers may be an earlier test's, elsewhere
-    answer = call("-m", *launcher, "selector=titan,rs", "batch_size=31", *TINY, runs)
-    assert answer.status == 2
-    assert "Traceback" not in answer.err + capfd.readouterr().err  # ours, and that of the workers
-    said = [line for line in answer.err.splitlines() if line.startswith("titan-run: ")]
-    assert len(said) == 1
-    assert "batch_size: found 31; allowed: at most the 30 candidates" in said[0]
-    assert [summary_of(folder)["selector"] for folder in run_folders(tmp_path)] == ["rs"]
-    assert {item.name for item in tmp_path.iterdir()} == {"runs"}
-
-
 def test_folders_with_blanks_and_outside_the_current_directory(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -4,14 +4,14 @@ import itertools
 import os
 import random
 import signal
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import yaml
-from commands import call, finish, result, run_folders, start, wait_until
+from commands import call, finish, forked, result, run_folders, start, wait_until
 from omegaconf import DictConfig, OmegaConf
 
+from forking import end_of_fork
 from titan_repro.records import checkpoint
 from titan_repro.runs.run import run
 
@@ -20,11 +20,6 @@ REMEMBERING = ("selector=titan", "model.norm=batch", "class_importance=ema")
 
 LONGER = ("rounds=200", "evaluate_every=30", "evaluation_samples=50", *REMEMBERING)
 """Lasts a second or more: long enough to be met on the way."""
-
-processes = get_context("forkserver")
-processes.set_forkserver_preload(
-    ["titan_repro.runs.run", "sklearn.datasets", "torch._dynamo"]  # what takes seconds
-)
 
 
 class Killer:
@@ -69,10 +64,7 @@ def test_ten_kills_in_a_row_leave_no_trace_in_the_result(configure, tmp_path):
     saved = [0]
     for kill, after in enumerate(rounds.randint(0, 8) for _ in range(10)):
         config.checkpoint_seconds = 1000 if kill % 3 == 2 else 0  # then its rounds are all lost
-        child = processes.Process(target=run_and_die, args=(config, after))
-        child.start()
-        child.join(timeout=120)
-        assert child.exitcode == -signal.SIGKILL
+        assert end_of_fork(lambda after=after: run_and_die(config, after)) == -signal.SIGKILL
         [folder] = run_folders(tmp_path / "runs")
         saved.append(saved_rounds(folder))
     assert saved[-1] >= 20
@@ -94,7 +86,7 @@ def undisturbed(tmp_path_factory):
 
 def begin(folder: Path):
     """Start a process and return it with its run folder once it has saved some new rounds."""
-    process = start(*LONGER, "checkpoint_seconds=0.05", folder=folder)
+    process = forked(*LONGER, "checkpoint_seconds=0.05", folder=folder)
     runs = folder / "runs"
     before = {path.name for path in runs.rglob("rounds/*.parquet")}
     wait_until(

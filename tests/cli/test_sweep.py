@@ -11,7 +11,7 @@ from threading import Thread
 import psutil
 import pytest
 import yaml
-from commands import TINY, call, finish, result, run_folders, start, wait_until
+from commands import TINY, call, finish, forked, result, run_folders, start, wait_until
 from test_run_cli import watch
 
 from titan_repro.cli import sweep_job
@@ -138,6 +138,19 @@ def test_jobs_that_extend_one_run_do_not_meet(tmp_path):
     assert [known["rounds"] for known in summary_of(folder)["milestones"]] == [10, 20]
 
 
+@needs_joblib
+def test_workers_of_a_launcher_run_a_sweep_and_a_refused_job_is_told(tmp_path, capfd):
+    runs = f"paths.runs={tmp_path / 'runs'}"  # workers may be an earlier test's, elsewhere
+    answer = call("-m", *TWO_AT_ONCE, "selector=titan,rs", "batch_size=31", *TINY, runs)
+    assert answer.status == 2
+    assert "Traceback" not in answer.err + capfd.readouterr().err  # ours, and that of the workers
+    said = [line for line in answer.err.splitlines() if line.startswith("titan-run: ")]
+    assert len(said) == 1
+    assert "batch_size: found 31; allowed: at most the 30 candidates" in said[0]
+    assert [summary_of(folder)["selector"] for folder in run_folders(tmp_path)] == ["rs"]
+    assert {item.name for item in tmp_path.iterdir()} == {"runs"}
+
+
 def test_a_failing_job_is_named_at_the_end_and_the_rest_run(tmp_path, monkeypatch):
     def fails_for_seed_1(config, *arguments):
         if config.seed == 1:
@@ -196,7 +209,7 @@ def in_rounds(folder: Path) -> int:
 )
 def test_a_signal_stops_the_sweep_within_two_seconds_and_saves(tmp_path, launcher, number, status):
     at_once = 2 if launcher else 1
-    process = start(
+    process = (start if launcher else forked)(
         "-m",
         *launcher,
         "selector=rs",
@@ -294,10 +307,10 @@ def test_a_worker_that_is_killed_costs_no_other_run(tmp_path):
     assert [summary["status"] for summary in summaries(tmp_path)] == ["finished"] * 3
 
 
-def killed_and_resumed(tmp_path, sweep, kills, launcher=()):
+def killed_and_resumed(tmp_path, sweep, kills):
     """Run a sweep, killing the command whenever one more run has ended; return its runs folder."""
     for kill in range(1, kills + 1):
-        process = start("-m", *launcher, *sweep, folder=tmp_path)
+        process = forked("-m", *sweep, folder=tmp_path)
         wait_until(lambda kill=kill: len(summaries(tmp_path)) >= kill, process)
         process.kill()
         process.wait(timeout=30)

@@ -78,3 +78,21 @@ def test_meters_run_while_the_run_does_even_if_it_fails(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         measure_and_fail(sensor)
     assert not sensor.running
+
+
+def test_what_was_read_is_good_for_as_long_as_one_says(monkeypatch):
+    monkeypatch.setattr("titan_repro.devices.usage.energy_meters", lambda: [FakeSensor()])
+    now = 100.0
+    monkeypatch.setattr("titan_repro.devices.usage.monotonic", lambda: now)
+    meters = UsageMeters({"the process": os.getpid()})
+    with meters:
+        first = meters.so_far(age=0.2)
+        assert first.joules == {"fake": 1.0}
+        now += 0.1
+        assert meters.so_far(age=0.2) == first
+        now += 0.15
+        assert meters.so_far(age=0.2).joules == {"fake": 2.0}
+        assert [meters.so_far().joules["fake"] for _ in range(2)] == [3.0, 4.0]
+        assert meters.so_far(age=0.2).joules == {"fake": 4.0}
+    with meters:  # begun anew, nothing is known of before
+        assert meters.so_far(age=0.2).joules == {"fake": 6.0}

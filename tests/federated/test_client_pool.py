@@ -78,17 +78,18 @@ UNEVEN = "selector.policy._target_=test_client_pool.UnevenPolicy"
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("overrides", "rounds"),
     [
-        (*REMEMBERING, "federation.proximal=0.1"),
-        ("selector=titan", "model.norm=batch", "federation.batchnorm=local"),
-        ("selector=rs", UNEVEN, "federation.share=1"),
-        ("selector=rs", "federation.by=dirichlet", "stream=label_noise"),
+        ((*REMEMBERING, "federation.proximal=0.1"), 4),
+        (("selector=titan", "model.norm=batch", "federation.batchnorm=local"), 4),
+        (("selector=rs", UNEVEN, "federation.share=1"), 2),  # a second of sleep each
+        (("selector=rs", "federation.by=dirichlet", "stream=label_noise"), 4),
     ],
     ids=["titan", "local statistics", "uneven", "dirichlet"],
 )
-def test_processes_do_what_one_process_does(federated, pool, overrides):
-    assert trained(federated(pool, *overrides), 4) == trained(federated(None, *overrides), 4)
+def test_processes_do_what_one_process_does(federated, pool, overrides, rounds):
+    together, alone = federated(pool, *overrides), federated(None, *overrides)
+    assert trained(together, rounds) == trained(alone, rounds)
 
 
 def test_uneven_devices_overtake_each_other(federated, pool, monkeypatch):

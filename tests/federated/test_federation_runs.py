@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -11,6 +10,7 @@ import pytest
 import torch
 from federations import REMEMBERING, SMALL, result
 
+from forking import end_of, fork
 from stopping import After, crash
 from titan_repro.errors import ConfigurationError, PipelineError
 from titan_repro.federated.settings import draw_participants
@@ -32,6 +32,20 @@ def make(configure, tmp_path):
     return made
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return a function that makes the run that nothing killed: once, in whichever test asks."""
+    found = []
+
+    def made(configure):
+        if not found:
+            runs = f"paths.runs={tmp_path_factory.mktemp('undisturbed')}"
+            found.append(result(run(configure(*SMALL, *REMEMBERING, "rounds=9", runs))))
+        return found[0]
+
+    return made
+
+
 @pytest.fixture
 def rows_of(configure, tmp_path):
     """Return a function that makes a run and returns its rounds."""
@@ -42,9 +56,6 @@ def rows_of(configure, tmp_path):
 
     return made
 
-
-processes = get_context("forkserver")
-processes.set_forkserver_preload(["titan_repro.runs.run", "sklearn.datasets", "torch._dynamo"])
 
 ALONE = (
     "federation=fedavg",
@@ -150,21 +161,19 @@ def helpers(parent):
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_killed_with_all_its_processes_a_run_goes_on(configure, make, workers):
+def test_killed_with_all_its_processes_a_run_goes_on(configure, undisturbed, workers):
     config = configure(*SMALL, *REMEMBERING, "rounds=9", f"federation.workers={workers}")
-    child = processes.Process(target=run_and_die, args=(config,))
-    child.start()
-    child.join(timeout=120)
-    assert child.exitcode == -signal.SIGKILL
+    child = fork(lambda: run_and_die(config))
+    assert end_of(child) == -signal.SIGKILL
     deadline = time.monotonic() + 5
-    while helpers(child.pid):
+    while helpers(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     config.federation.workers = 1
-    assert result(run(config)) == make(*SMALL, *REMEMBERING, "rounds=9", name="undisturbed")
+    assert result(run(config)) == undisturbed(configure)
 
 
-def test_a_killed_process_is_named_and_the_run_goes_on(configure, make):
+def test_a_killed_process_is_named_and_the_run_goes_on(configure, undisturbed):
     def kill_one():
         [victim] = [pid for pid, number in helpers(os.getpid()).items() if number == "1"]
         os.kill(victim, signal.SIGKILL)
@@ -179,7 +188,7 @@ def test_a_killed_process_is_named_and_the_run_goes_on(configure, make):
     assert caught.value.exit_status == 3
     assert helpers(os.getpid()) == {}
     config.federation.workers = 1
-    assert result(run(config)) == make(*SMALL, *REMEMBERING, "rounds=9", name="undisturbed")
+    assert result(run(config)) == undisturbed(configure)
 
 
 # --- what is refused

@@ -58,6 +58,18 @@ SELECTORS = [
 ]
 selectors = pytest.mark.parametrize("overrides", SELECTORS, ids=" ".join)
 
+KINDS = [
+    ["selector=rs"],
+    ["selector=ce"],
+    ["selector=camel"],
+    ["selector=cis"],
+    ["selector=cis", "gradient=full", "weighting=unbiased", "stream.velocity=12"],
+    ["selector=titan", "scoring_norm=batch", "filter.decay=0.9", "filter.blocks=2"],
+    ["selector=titan", "filter.budget=adaptive", "device=jetson_nano"],
+]
+"""One for each thing that policies look at: nothing, logits, inputs, embeddings, all gradients, a
+filter's features, fewer candidates in some rounds."""
+
 
 class Budget:
     """Twenty candidates, and in every other round none."""
@@ -199,12 +211,27 @@ def fake_memory(monkeypatch):
     monkeypatch.setattr(FeatureNoise, "_disturb_noisy_rows", FeatureNoise._disturb_masked)
 
 
+def each_kind_fast(overrides):
+    fast = overrides in KINDS
+    return pytest.param(overrides, marks=[] if fast else pytest.mark.slow, id=" ".join(overrides))
+
+
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@selectors
-@pytest.mark.parametrize(("trains", "selects"), [(HOST, CUDA), (CUDA, HOST), (CUDA, CUDA)], ids=str)
-def test_a_round_in_three_processes_meets_in_host_memory(
+@pytest.mark.parametrize("overrides", map(each_kind_fast, SELECTORS))
+@pytest.mark.parametrize(("trains", "selects"), [(HOST, CUDA), (CUDA, HOST)], ids=str)
+def test_a_round_with_one_of_three_processes_on_the_gpu_meets_in_host_memory(
     parts, fetched, fake_memory, overrides, trains, selects
 ):
+    a_round_meets_in_host_memory(parts, fetched, overrides, trains, selects)
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+@selectors
+def test_a_round_in_three_processes_meets_in_host_memory(parts, fetched, fake_memory, overrides):
+    a_round_meets_in_host_memory(parts, fetched, overrides, CUDA, CUDA)
+
+
+def a_round_meets_in_host_memory(parts, fetched, overrides, trains, selects):
     with fake_cuda():
         built, settings = parts(HOST, trains, *overrides)
         workers = HereWorkers()

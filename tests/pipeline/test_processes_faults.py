@@ -98,6 +98,7 @@ def test_killed_processes_are_named_and_the_run_goes_on_to_the_same_bits(configu
         assert message.startswith(f"the {name} was killed by SIGKILL (no memory left?), ")
         assert message.endswith("; the same command goes on from the last checkpoint")
         assert_nobody_is_left(seconds=0)
+    config = configure(*RUN, "executor=inline", f"rounds={rounds}")  # the second run went on, too
     assert result(run(config).folder) == undisturbed(configure, rounds)
 
 
@@ -177,6 +178,12 @@ def test_an_error_of_training_leaves_nobody_behind(configure):
 
 
 COMMANDED = 40
+SLOWLY = (
+    f"rounds={COMMANDED}",
+    "paths.cache=null",
+    "selector.policy._target_=faulty.SlowPolicy",
+    "+selector.policy.seconds=0.03",
+)
 
 
 class Command:
@@ -186,11 +193,8 @@ class Command:
         self.folder = tmp_path / "commanded"
         overrides = [
             *RUN,
-            f"rounds={COMMANDED}",
+            *SLOWLY,
             f"paths.runs={self.folder}",
-            "paths.cache=null",
-            "selector.policy._target_=faulty.SlowPolicy",
-            "+selector.policy.seconds=0.03",
             *more,
         ]
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -261,9 +265,9 @@ def test_a_stopped_command_goes_on_to_the_same_bits(configure, tmp_path, stops):
         command.wait_for_rounds()
         stop(command)
         assert_nobody_is_left(command.process.pid)
-    command = Command(tmp_path)
-    assert command.end()[0] == 0
     (folder,) = command.folder.glob("*/*/*/*")
+    going_on = configure(*SLOWLY, f"paths.runs={command.folder}")  # in one process, this one
+    assert run(going_on).folder == folder
     assert result(folder) == undisturbed(configure, COMMANDED)
 
 

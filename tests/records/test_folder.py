@@ -19,11 +19,6 @@ from titan_repro.records.rounds import SCHEMA
 from titan_repro.records.writer import CHECKED, RunWriter
 
 
-@pytest.fixture(autouse=True)
-def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # see simulated_run.skip_fsync
-
-
 def one_line(error: pytest.ExceptionInfo[RunFolderError]) -> str:
     text = str(error.value)
     assert "\n" not in text

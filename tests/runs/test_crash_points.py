@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +21,7 @@ import pytest
 import torch
 
 from forked import ForkedPython
+from forking import end_of_fork
 from titan_repro.pipeline import pool
 from titan_repro.runs.build import build_loader, load_task
 from titan_repro.runs.run import run
@@ -44,16 +44,14 @@ def in_a_fork(config, last_change=None):
     Returns its exit code, as `os.waitstatus_to_exitcode` has it, and how many changes it made.
     """
     seen, tell = os.pipe()
-    if not (child := os.fork()):
-        _run_and_exit(config, last_change, tell)
+    status = end_of_fork(lambda: _run_watched(config, last_change, tell))
     os.close(tell)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     changes = os.read(seen, 1_000_000).count(b".")
     os.close(seen)
     return status, changes
 
 
-def _run_and_exit(config, last_change, tell):
+def _run_watched(config, last_change, tell):
     """Be the fork."""
     me, changes = os.getpid(), itertools.count()
 
@@ -67,16 +65,9 @@ def _run_and_exit(config, last_change, tell):
                 os.kill(me, signal.SIGKILL)
             os.write(tell, b".")
 
-    try:
-        os.fsync = lambda descriptor: None  # a kill loses nothing that was written
-        pool.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": ForkedPython})
-        sys.addaudithook(watch)
-        run(config, ["titan-run"])
-        os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
+    pool.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": ForkedPython})
+    sys.addaudithook(watch)
+    run(config, ["titan-run"])
 
 
 def result(runs: Path):

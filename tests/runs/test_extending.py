@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from forking import end_of_fork
 from stopping import After, crash
 from titan_repro.cli.run_summary import run_summary
 from titan_repro.errors import RunFolderError
@@ -21,9 +21,6 @@ REMEMBERING = ("selector=titan", "model.norm=batch", "class_importance=ema")
 """Everything that a run can carry from round to round: statistics, memory, a batch in flight."""
 
 INLINE, PROCESSES = "executor=inline", "executor=processes"
-
-processes = get_context("forkserver")
-processes.set_forkserver_preload(["titan_repro.runs.run", "sklearn.datasets", "torch._dynamo"])
 
 
 def kill():
@@ -66,12 +63,22 @@ def assert_as_at_once(extended, at_once):
     assert milestones(at_once).items() <= known.items()
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The runs that nothing stopped: those of which many tests ask are made once."""
+    return tmp_path_factory.mktemp("undisturbed"), {}
+
+
 @pytest.fixture
-def at_once(configure, tmp_path):
+def at_once(configure, undisturbed):
     """Return a function that makes the run that nothing stopped."""
 
     def made(*overrides):
-        return run(configure(*overrides, f"paths.runs={tmp_path / 'at_once'}"))
+        folder, known = undisturbed
+        key = (overrides, state.MILESTONES)
+        if key not in known:
+            known[key] = run(configure(*overrides, f"paths.runs={folder / str(len(known))}"))
+        return known[key]
 
     return made
 
@@ -126,10 +133,7 @@ def test_crashed_while_it_was_extended_a_run_goes_on(configure, at_once, checkpo
 def test_killed_while_it_was_extended_a_run_goes_on(configure, at_once):
     run(configure(*SHORT, *REMEMBERING, "rounds=12"))
     longer = configure(*SHORT, *REMEMBERING, "rounds=24")
-    child = processes.Process(target=run_and_die, args=(longer, 18))
-    child.start()
-    child.join(timeout=120)
-    assert child.exitcode == -signal.SIGKILL
+    assert end_of_fork(lambda: run_and_die(longer, 18)) == -signal.SIGKILL
     assert_as_at_once(run(longer), at_once(*SHORT, *REMEMBERING, "rounds=24"))
 
 

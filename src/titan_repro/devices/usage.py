@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -89,9 +90,11 @@ class UsageMeters:
         self._memory = MemoryMeter(processes.values, interval=INTERVAL)
         self._energy = energy_meters()
         self._running: list[Meter] = []
+        self._known: tuple[float, Usage] | None = None  # when it was read, and what
 
     def __enter__(self) -> "UsageMeters":
         """Begin."""
+        self._known = None
         meters: list[Meter] = [self._processor, self._memory, *self._energy]
         for meter in meters:
             meter.start()
@@ -108,8 +111,14 @@ class UsageMeters:
         while self._running:
             self._running.pop().stop()
 
-    def so_far(self) -> Usage:
-        """Return what was used since the beginning."""
+    def so_far(self, age: float = 0.0) -> Usage:
+        """Return what was used since the beginning, as of now or of at most `age` seconds ago."""
+        now = monotonic()
+        if self._known is None or now - self._known[0] >= age:
+            self._known = (now, self._read())
+        return self._known[1]
+
+    def _read(self) -> Usage:
         whole, *each = self._memory.read()
         return Usage(
             processor_seconds=self._processor.read()[0].value,

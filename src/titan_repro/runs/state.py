@@ -24,6 +24,10 @@ from titan_repro.runs.job import Job
 from titan_repro.tasks.base import Task, counts
 from titan_repro.training import evaluate, fixed_subset, is_evaluated
 
+USAGE_AGE = 0.2
+"""Seconds for which a reading of the meters, which takes some 10 ms, is good for checkpoints: a
+killed run forgets that much of its usage."""
+
 
 @dataclass
 class Progress:
@@ -148,15 +152,16 @@ class RunState:
             callback.evaluation(done, measured)
 
     def content(self) -> dict[str, Any]:
-        """Return what a checkpoint holds."""
+        """Return what a checkpoint holds, with the usage of at most `USAGE_AGE` seconds ago."""
         self.progress.peak_memory_mb = self._peak_memory_mb()
-        self.progress.usage = self._usage().state()
+        self.progress.usage = self._usage(USAGE_AGE).state()
         return {"executor": dict(self.executor.state_dict()), "progress": vars(self.progress)}
 
     def save_unfinished(self) -> dict[str, Any]:
         """Save the run as one that goes on later; return its summary."""
         self.writer.flush()  # the modelled clock is read from the rounds on the disk
-        return self.writer.interrupt(self.content(), self._summary("interrupted"))
+        summary = self._summary("interrupted")  # before the content, which takes its usage over
+        return self.writer.interrupt(self.content(), summary)
 
     def finish(self) -> dict[str, Any]:
         """Measure the end and return the summary, which says how the run ended.
@@ -204,9 +209,9 @@ class RunState:
             return None
         return {**self.executor.facts(), "devices_at_milestones": self.progress.spreads}
 
-    def _usage(self) -> Usage:
-        """Return what this process and the ones that ran before it have used up."""
-        now = self.meters.so_far()
+    def _usage(self, age: float = 0.0) -> Usage:
+        """Return what this process and those before it had used up at most `age` seconds ago."""
+        now = self.meters.so_far(age)
         return now if self.used_before is None else now.after(self.used_before)
 
     def _peak_memory_mb(self) -> float:

@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.linalg import solve_triangular
-from scipy.optimize import nnls
 
 from titan_repro.errors import ConfigurationError
 from titan_repro.selection.base import Scores, Selection, check_batch
@@ -105,6 +103,10 @@ def matching_weights(products: np.ndarray, target: np.ndarray, regulariser: floa
 
     products: (k, k) K. With K + regulariser = L L^T that is |L^T w - L^-1 target|^2 and a constant.
     """
+    # The board knows every policy, and only runs of this one need a solver that loads so long.
+    from scipy.linalg import solve_triangular
+    from scipy.optimize import nnls
+
     added = max(regulariser, RESOLUTION * products.diagonal().max())
     lower = np.linalg.cholesky(products + added * np.eye(len(products)))
     weights: np.ndarray = nnls(lower.T, solve_triangular(lower, target, lower=True))[0]

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from titan_repro.errors import ConfigurationError
@@ -44,6 +43,9 @@ class UtilityDiversitySampling:
     @np.errstate(invalid="ignore", over="ignore")  # a logit may be infinite or NaN
     def select(self, candidates: Scores, batch_size: int, generator: torch.Generator) -> Selection:
         """Rank by score, of equal scores the earlier candidate, and remember the picks' logits."""
+        # The board knows every policy, and only runs of this one need what loads so long.
+        from scipy.spatial.distance import cdist
+
         check_batch(candidates, batch_size)
         logits = required(candidates.logits, "logits")
         points = logits.double().numpy()  # (N, C)
