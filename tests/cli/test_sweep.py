@@ -130,15 +130,6 @@ def test_a_run_is_run_once_though_several_jobs_are_that_run():
 
 
 @needs_joblib
-def test_jobs_that_extend_one_run_do_not_meet(tmp_path):
-    runs = f"paths.runs={tmp_path / 'runs'}"
-    answer = call("-m", *TWO_AT_ONCE, "selector=rs", "rounds=20,10", *TINY[1:], runs)
-    assert (answer.status, answer.err) == (0, "")
-    [folder] = run_folders(tmp_path)
-    assert [known["rounds"] for known in summary_of(folder)["milestones"]] == [10, 20]
-
-
-@needs_joblib
 def test_workers_of_a_launcher_run_a_sweep_and_a_refused_job_is_told(tmp_path, capfd):
     runs = f"paths.runs={tmp_path / 'runs'}"  # workers may be an earlier test's, elsewhere
     answer = call("-m", *TWO_AT_ONCE, "selector=titan,rs", "batch_size=31", *TINY, runs)
@@ -180,13 +171,17 @@ def test_a_mistake_in_any_job_is_refused_before_the_first_one_runs(tmp_path):
 
 
 @needs_joblib
-def test_two_jobs_at_once_give_the_bits_of_one(tmp_path):
-    sweep = ("-m", "selector=rs,titan", "seed=0,1", *TINY)
+def test_two_jobs_at_once_give_the_bits_of_one_and_do_not_meet_where_they_extend_a_run(tmp_path):
+    sweep = ("-m", "selector=rs,titan", "rounds=20,10", *TINY[1:])
     assert call(*sweep, "paths.runs=alone").status == 0
     # workers that an earlier test left behind have its current directory
     answer = call(*sweep, *TWO_AT_ONCE, f"paths.runs={tmp_path / 'together'}")
     assert (answer.status, answer.err) == (0, "")
-    assert results(tmp_path / "together") == results(tmp_path / "alone")
+    found = results(tmp_path / "together")
+    assert found == results(tmp_path / "alone")
+    assert len(found) == 2
+    for folder in run_folders(tmp_path / "together"):
+        assert [known["rounds"] for known in summary_of(folder)["milestones"]] == [10, 20]
     assert list((tmp_path / "together/.sweeps").iterdir()) == []
 
 

@@ -26,7 +26,7 @@ class UnevenPolicy(UniformSampling):
     """Takes longer for some batches than for others, so that devices overtake each other."""
 
     def select(self, candidates, batch_size, generator):
-        time.sleep(0.02 * (int(candidates.labels.sum()) % 3))
+        time.sleep(0.01 * (int(candidates.labels.sum()) % 3))
         return super().select(candidates, batch_size, generator)
 
 
@@ -82,7 +82,7 @@ UNEVEN = "selector.policy._target_=test_client_pool.UnevenPolicy"
     [
         ((*REMEMBERING, "federation.proximal=0.1"), 4),
         (("selector=titan", "model.norm=batch", "federation.batchnorm=local"), 4),
-        (("selector=rs", UNEVEN, "federation.share=1"), 2),  # a second of sleep each
+        (("selector=rs", UNEVEN, "federation.share=1"), 2),  # half a second of sleep each
         (("selector=rs", "federation.by=dirichlet", "stream=label_noise"), 4),
     ],
     ids=["titan", "local statistics", "uneven", "dirichlet"],

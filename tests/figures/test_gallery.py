@@ -27,6 +27,7 @@ def export_of(folder, *wanted):
         run
         for run in read_export(EXPORT)
         if run.summary["task"] == "dsads"
+        and run.summary["rounds_done"] == 20_000
         and (run.summary["selector"], run.summary["seed"]) in wanted
     ]
     assert len(runs) == len(wanted)

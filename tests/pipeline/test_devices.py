@@ -217,7 +217,7 @@ def each_kind_fast(overrides):
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@pytest.mark.parametrize("overrides", map(each_kind_fast, SELECTORS))
+@pytest.mark.parametrize("overrides", [each_kind_fast(each) for each in SELECTORS])
 @pytest.mark.parametrize(("trains", "selects"), [(HOST, CUDA), (CUDA, HOST)], ids=str)
 def test_a_round_with_one_of_three_processes_on_the_gpu_meets_in_host_memory(
     parts, fetched, fake_memory, overrides, trains, selects
