@@ -200,10 +200,11 @@ def _latency(axes: Any, one: BlockSweep) -> None:
         _blocks_axis(axes, blocks)
         return
     axes.plot(blocks, [point.measured for point in one.by_blocks.values()], "o-", color=FILTER)
-    _say(axes, blocks[-1], one.by_blocks[blocks[-1]].measured, "coarse filter", FILTER)
+    middle = blocks[len(blocks) // 2]
+    _say(axes, middle, one.by_blocks[middle].measured, "coarse filter", FILTER, below=True)
     if one.cis is not None and not math.isnan(one.cis.measured):
         axes.axhline(one.cis.measured, color=colour("cis"))
-        _say(axes, blocks[-1], one.cis.measured, "C-IS on every sample", colour("cis"))
+        _say(axes, blocks[0], one.cis.measured, "C-IS on every sample", colour("cis"))
     axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     first = blocks[0]
     speed = {"C-IS takes": one.speed_up(first, "measured")}
@@ -220,23 +221,22 @@ def _accuracy(axes: Any, one: BlockSweep) -> None:
     """Mean and range over seeds."""
     blocks, points = list(one.by_blocks), list(one.by_blocks.values())
     errors(axes, blocks, [point.accuracy for point in points], "titan")
-    _say(axes, blocks[-1], points[-1].accuracy.mean, "Titan", FILTER)
     for name, point, words in (("cis", one.cis, "C-IS"), ("rs", one.rs, "rs")):
         if point is not None:
             band(axes, point.accuracy, name, point.name)
-            _say(axes, blocks[0], point.accuracy.mean, words, colour(name), place="left")
-    axes.set_title(f"final accuracy, %\n{RANGE}", fontsize="small", loc="left")
+            _say(axes, blocks[0], point.accuracy.mean, words, colour(name))
+    title = f"final accuracy, %: Titan (red), C-IS and rs (lines)\n{RANGE}"
+    axes.set_title(title, fontsize="small", loc="left")
     _blocks_axis(axes, blocks)
 
 
-def _say(axes: Any, x: float, y: float, words: str, hue: str, place: str = "right") -> None:
-    """Write what a line is above its end."""
+def _say(axes: Any, x: float, y: float, words: str, hue: str, *, below: bool = False) -> None:
+    """Write what a line is above one of its points, or below it."""
     axes.annotate(
         words,
         (x, y),
-        (0, 5),
+        (5, -14 if below else 5),
         textcoords="offset points",
-        ha=place,
         color=hue,
         fontsize=8,
     )

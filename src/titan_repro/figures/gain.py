@@ -44,10 +44,10 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Data:
-    """The settings that have runs of rs, how many others were left out, and what is missing."""
+    """The settings with runs of rs and others, how many have not, and what is missing."""
 
     settings: Sequence[pd.DataFrame]
-    without_rs: int
+    without_pair: int
     notes: Sequence[str] = ()
 
 
@@ -65,14 +65,14 @@ def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
 def of_runs(runs: Runs, missing: Sequence[str] = ()) -> Data:
     """Part the runs into settings. missing: what is said of runs that are not there."""
     groups = runs.settings()
-    paired = [group for group in groups if (group["label"] == "rs").any()]
+    paired = [group for group in groups if {"rs"} < set(group["label"])]
     return Data(paired, len(groups) - len(paired), missing)
 
 
 def tables(data: Data) -> list[Table]:
     """Return a table a setting."""
-    left_out = (f"{data.without_rs} settings without runs of rs are left out.",)
-    notes = (*NOTES, *(left_out if data.without_rs else ()))
+    left_out = (f"{data.without_pair} settings without runs of rs and of another are left out.",)
+    notes = (*NOTES, *(left_out if data.without_pair else ()))
     made = [_table(group, notes) for group in data.settings]
     return with_notes(made or ([no_runs("Gain over rs")] if data.notes else []), data.notes)
 
