@@ -50,6 +50,7 @@ def test_a_command_of_the_page_runs(folder, command):
     assert len(run_folders(folder)) == 1
 
 
+@pytest.mark.slow  # joblib starts workers, which import PyTorch; test_sweep has them fast
 def test_workers_of_a_launcher_find_the_modules(folder):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     from joblib.externals.loky import get_reusable_executor

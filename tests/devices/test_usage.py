@@ -1,6 +1,7 @@
 """Usage over several processes of one run: sums, maxima, and what is not known."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -41,6 +42,18 @@ def test_one_sensor_may_be_known_and_another_not():
     usage = Usage(5.0, 400.0, {}, {"board": 1.0, "GPU": None})
     assert usage.record()["measured_joules"] == {"board": 1.0, "GPU": "not measured"}
     assert Usage(**usage.state()) == usage
+
+
+def test_processes_come_in_their_own_order_whatever_their_ids():
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        with UsageMeters(
+            {"first": max(child.pid, os.getpid()), "second": min(child.pid, os.getpid())}
+        ) as m:
+            assert list(m.so_far().memory_each_mb) == ["first", "second"]
+    finally:
+        child.kill()
+        child.wait()
 
 
 class FakeSensor:

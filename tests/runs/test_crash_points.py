@@ -31,7 +31,7 @@ CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 """Audit events that change the disk, beside `open` for writing."""
 
 TINY = ("rounds=5", "evaluate_every=2", "evaluation_samples=50", "checkpoint_seconds=0")
-SAMPLE = 6
+SAMPLE = 4
 """Moments of each fast test, out of some 150; the slow tests try all."""
 
 INLINE = ("selector=titan", "model.norm=batch", "class_importance=ema")

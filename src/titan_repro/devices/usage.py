@@ -120,10 +120,13 @@ class UsageMeters:
 
     def _read(self) -> Usage:
         whole, *each = self._memory.read()
+        known = {reading.scope: reading.value for reading in each if reading.value is not None}
         return Usage(
             processor_seconds=self._processor.read()[0].value,
             memory_mb=whole.value,
-            memory_each_mb={self._names[r.scope]: r.value for r in each if r.value is not None},
+            memory_each_mb={
+                name: known[scope] for scope, name in self._names.items() if scope in known
+            },
             joules=_joules(reading for meter in self._energy for reading in meter.read()),
         )
 
