@@ -18,7 +18,7 @@ def evidence(*runs: dict, judgements=None, board=None, source=Path("made up")) -
         settings.append(Setting(group, timed(group, own, OwnClock())))
     given = [judged(name) for name in claims()] if judgements is None else judgements
     commands = dict.fromkeys(made.summaries["run_id"], ())
-    return Evidence(source, made, settings, given, [], board or {}, commands)
+    return Evidence(source, made, made, settings, given, [], board or {}, commands)
 
 
 def judged(name: str, verdict: Verdict = Verdict.UNDECIDED, runs=(), **more) -> Judgement:

@@ -80,6 +80,11 @@ def test_links_lead_to_anchors_data_and_the_export_alone(real):
     assert (EXPORT.parent / kinds[0]).is_dir()
 
 
+def test_the_findings_speak_of_titan_though_there_are_sweeps_over_its_choices(real):
+    assert "Titan against random selection" in real
+    assert "What stratification alone is worth" in real
+
+
 def test_the_page_is_small_and_the_same_bytes_every_time(found, real):
     assert len(real.encode()) < 2_000_000
     assert page(found, EXPORT.parent / "index.html") == real

@@ -13,6 +13,8 @@ from titan_repro.analysis.costs import MODEL_ORDER, Costs, find_costs
 from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.claims.verdicts import Judgement, judge
+from titan_repro.figures import gain
+from titan_repro.figures.planned import shown_runs
 from titan_repro.runs.command import Commands
 
 
@@ -69,13 +71,16 @@ class Setting:
 class Evidence:
     """What is known, ready to be put into words.
 
-    source: the folder as the user named it. settings: models in the paper's order. board: the
-    modelled board's number for those of boards/paper_device.csv, by id. commands: what titan-run is
-    given for each run beside seed and rounds, () where that is not known.
+    source: the folder as the user named it. runs: those that compare selectors. every: these and
+        the sweeps over one choice of a selector, which have figures and claims of their own.
+    settings: models in the paper's order. board: the modelled board's number for those of
+        boards/paper_device.csv, by id. commands: what titan-run is given for each run beside seed
+        and rounds, () where that is not known.
     """
 
     source: Path
     runs: Runs
+    every: Runs
     settings: Sequence[Setting]
     judgements: Sequence[Judgement]
     costs: Sequence[Costs]
@@ -85,7 +90,7 @@ class Evidence:
     @cached_property
     def _points(self) -> Mapping[str, tuple[int, int]]:
         """Rounds and seed of each run, by id."""
-        columns = (self.runs.summaries[name] for name in ("run_id", "rounds", "seed"))
+        columns = (self.every.summaries[name] for name in ("run_id", "rounds", "seed"))
         return {
             str(name): (int(rounds), int(seed)) for name, rounds, seed in zip(*columns, strict=True)
         }
@@ -113,22 +118,25 @@ def gather(
     replay_on: see `choose_clock`. judge: judges the claims by what is there. Raises RunFolderError
     if no run counts.
     """
-    runs = load_runs(source)
+    every = load_runs(source)
+    shown = shown_runs(source, gain.EXPERIMENTS, further=gain.FURTHER, else_all=True)
+    runs = every if shown.runs is None else shown.runs
     choose = choose_clock(None, source, runs, replay_on)
     found = Commands()
     commands = {
-        str(run_id): found.overrides(runs.recorded[run_id].config, runs.recorded[run_id].summary)
-        for run_id in runs.summaries["run_id"]
-        if run_id in runs.recorded
+        str(run_id): found.overrides(every.recorded[run_id].config, every.recorded[run_id].summary)
+        for run_id in every.summaries["run_id"]
+        if run_id in every.recorded
     }
     return Evidence(
         source,
         runs,
+        every,
         sorted(_settings(runs, choose), key=_place),
         judge(source),
         find_costs(source),
         board,
-        {**dict.fromkeys(map(str, runs.summaries["run_id"]), ()), **commands},
+        {**dict.fromkeys(map(str, every.summaries["run_id"]), ()), **commands},
     )
 
 
