@@ -12,7 +12,6 @@ from titan_repro.cli.report import main
 from titan_repro.figures import fig5
 from titan_repro.figures.figure import draw_to
 from titan_repro.figures.pictures import pyplot
-from titan_repro.figures.table import render
 
 
 @pytest.fixture
@@ -68,15 +67,40 @@ def test_correlations_by_lag(drawn, tmp_path):
 
 
 def test_the_tables_hold_the_same_numbers(tmp_path):
-    text = render(fig5.tables(load_variance(write_variance(tmp_path, variance("alexnet")))))
-    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()]
-    rows = {tuple(row[:2]) if row[0] == "C-IS" else row[0]: row for row in cells if row}
-    assert rows["titan"] == ["titan", "3 (±0.03, bias 0.75)", "3 (±0.03, bias 0.75)"]
-    assert rows["is, closed form (Lemma 1)"] == ["is, closed form (Lemma 1)", "0.75", "0.75"]
-    assert rows["least by Lemma 2"] == ["least by Lemma 2", "0.25", "0.25"]
-    assert rows["cis, paper (state not told)"][1:] == ["0.07", "0.17"]
-    assert rows["C-IS", "500"][2:] == ["2", "1.5", "0.5", "0.25", "0.25", "0", "0.26"]
-    assert rows["500"] == ["500", "2", "0.800", "0.500"]  # the last of the table
+    by_state, by_size, ways, lags = fig5.tables(
+        fig5.load(write_variance(tmp_path, variance("alexnet")), None)
+    )
+    assert by_state.title.endswith("cifar10, alexnet, trained by rs, seed 0")
+    rows = {row[0]: row[1:] for row in by_state.rows}
+    assert rows["titan"] == ["3.00 ±0.03", "3.00 ±0.03"]
+    assert rows["is, closed form (Lemma 1)"] == ["0.75", "0.75"]
+    assert rows["least by Lemma 2"] == ["0.25", "0.25"]
+    rows = {tuple(row[:2]): row[2:] for row in by_size.rows}
+    assert rows["cis, unbiased weights", "500"] == ["0.25 ±0.0025", "0.25 ±0.0025"]
+    assert rows["cis, paper", "not told"] == ["0.07", "0.17"]
+    rows = {row[0]: row[1:] for row in ways.rows}
+    assert rows["C-IS"] == ["2.00 ±0.02"] * 2 + ["0.25 ±0.0025"] * 2 + ["0.26"]
+    assert rows["Coarse+Random"] == ["1.10 ±0.011"] * 2 + ["", "", "0.96"]
+    training = "cifar10, alexnet, trained by rs, seed 0"
+    assert lags.rows == [[training, "500", "0.90 (0.50)", "0.80 (0.50)"]]
+
+
+def test_seeds_are_averaged_and_told_apart_in_the_details(tmp_path):
+    errors = [
+        {**row, "mean_squared": 2 * row["mean_squared"]} if row["selector"] == "cis" else row
+        for row in variance("mlp")["errors"]
+    ]
+    write_variance(tmp_path, variance("mlp"), variance("mlp", id="b", seed=1, errors=errors))
+    (mean,) = data = fig5.load(tmp_path, None)
+    assert mean.title == "cifar10, mlp, trained by rs, mean of seeds 0, 1"
+    assert mean.over_rs(500, 10, "cis") == pytest.approx(3.0)
+    assert mean.uncertainty(500, 10, "cis") == pytest.approx(1.0)  # of 2 and 4
+    assert mean.uncertainty(500, 10, "is") == pytest.approx(0.0)
+    assert mean.stability(500) == {1: (0.9, 0.5), 2: (0.8, 0.5)}
+    (table,) = fig5.details(data)
+    found = [row for row in table.rows if row[3:8] == ["1", "500", "last_layer", "10", "cis"]]
+    assert [row[8:] for row in found] == [["4", "1.5", "0.5", "0.02"]]
+    assert len(table.rows) == 2 * 2 * 2 * len(FACTORS)
 
 
 def test_what_was_not_measured_is_none(tmp_path):

@@ -1,9 +1,10 @@
 """Figure 5: how far batches are from the mean gradient, and how long importance lasts.
 
-A row of panels for each measurement of `experiment=fig5`: (a) mean squared error of a batch over
-that of rs, by batch size, at the first and the last state; (b) what filter and C-IS have each,
-split into variance and squared bias, state by state; (c) correlation of importance between rounds.
-All are of the last layer's gradients; the tables have gradients over all parameters, too.
+A row of panels for each training that `experiment=fig5` measured, seeds averaged: (a) mean squared
+error of a batch over that of rs, by batch size, at the first and the last state; (b) what filter
+and C-IS have each, split into variance and squared bias, state by state; (c) correlation of
+importance between rounds. All are of the last layer's gradients; the details have gradients over
+all parameters, too, and every seed.
 """
 
 import math
@@ -13,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from titan_repro.analysis.variance import VarianceRecord, load_variance
+from titan_repro.analysis.variance import MeanVariance, load_variance, over_seeds
 from titan_repro.errors import RunFolderError
-from titan_repro.figures.fig5_tables import NAMES, SHOWN, WAYS, fig5_tables
+from titan_repro.figures.fig5_tables import NAMES, SHOWN, WAYS, fig5_details, fig5_tables
 from titan_repro.figures.pictures import logarithmic
 from titan_repro.figures.style import LOOKS, PAPER_COLOUR, Look, colour, pyplot
+from titan_repro.figures.table import Table
 from titan_repro.paper.published import (
     IMPORTANCE_CORRELATION,
     batch_variances,
@@ -27,7 +29,7 @@ from titan_repro.records.variance import GREEDY
 
 EXPERIMENTS = ("fig5",)
 
-Data = Sequence[VarianceRecord]
+Data = Sequence[MeanVariance]
 
 LOWEST, HIGHEST = 0.003, 6.0
 """Of the axes of (a): what is farther from random selection is in the tables."""
@@ -47,16 +49,21 @@ def load(source: Path, replay_on: object) -> Data:
             f"{source}: found no measurements of several batch sizes; titan-run experiment=fig5 "
             "with paths.runs makes them"
         )
-    return found
+    return over_seeds(found)
 
 
-def tables(data: Data) -> list[Any]:
-    """Return their tables."""
+def tables(data: Data) -> list[Table]:
+    """Return what the picture shows as tables: batches of the last layer, seeds averaged."""
     return fig5_tables(data)
 
 
+def details(data: Data) -> list[Table]:
+    """Return every number of every measurement."""
+    return fig5_details([record for mean in data for record in mean.records])
+
+
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with four axes a measurement."""
+    """Return a figure with four axes a training."""
     figure = pyplot().figure(figsize=(16.5, 3.9 * len(data)))
     rows = figure.subfigures(len(data), 1, squeeze=False)[:, 0]
     axes: list[Any] = []
@@ -67,7 +74,7 @@ def panels(data: Data) -> tuple[Any, Sequence[Any]]:
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
-    """Draw the four panels of each measurement."""
+    """Draw the four panels of each training."""
     for place, record in enumerate(data):
         first, last, ways, lags = axes[4 * place : 4 * place + 4]
         _by_size(first, record, record.states[0])
@@ -78,7 +85,7 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
         _by_lag(lags, record)
 
 
-def _by_size(axes: Any, record: VarianceRecord, state: int) -> None:
+def _by_size(axes: Any, record: MeanVariance, state: int) -> None:
     sizes = record.batch_sizes
     axes.set_title(f"(a) error of a batch / rs, after {state:,} rounds", fontsize="small")
     axes.axhline(1, color=colour("rs"), linewidth=1.4, label="rs")
@@ -124,14 +131,14 @@ def _share_limits(*panels: Any) -> None:
         axes.set_ylim(low, high)
 
 
-def _lines(record: VarianceRecord, state: int, names: Sequence[str]) -> np.ndarray:
+def _lines(record: MeanVariance, state: int, names: Sequence[str]) -> np.ndarray:
     """Return errors over rs, (names, batch sizes), NaN where not measured."""
     return np.array(
         [[record.over_rs(state, size, name) for size in record.batch_sizes] for name in names]
     )
 
 
-def _by_way(axes: Any, record: VarianceRecord) -> None:
+def _by_way(axes: Any, record: MeanVariance) -> None:
     """Bars of variance, squared bias on top, a shade a state; dashes with unbiased weights."""
     size, states = record.batch_size, record.states
     axes.set_title(f"(b) filter and C-IS, batches of {size}", fontsize="small")
@@ -161,9 +168,7 @@ def _by_way(axes: Any, record: VarianceRecord) -> None:
     axes.legend(fontsize=6.5, ncols=2, loc="upper left")
 
 
-def _parts(
-    record: VarianceRecord, state: int, names: Sequence[str | None], part: str
-) -> np.ndarray:
+def _parts(record: MeanVariance, state: int, names: Sequence[str | None], part: str) -> np.ndarray:
     """Return a part of the errors of batches of `batch_size` over rs, NaN where there is none."""
     size = record.batch_size
     return np.array(
@@ -179,28 +184,27 @@ def _shades(states: Sequence[int]) -> np.ndarray:
     return np.asarray(pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, max(len(states), 1))))
 
 
-def _by_lag(axes: Any, record: VarianceRecord) -> None:
+def _by_lag(axes: Any, record: MeanVariance) -> None:
     """Full lines: Pearson's; dotted: of ranks."""
-    rows = record.findings.stability
-    if not rows:
+    found = {state: by_lag for state in record.states if (by_lag := record.stability(state))}
+    if not found:
         axes.axis("off")
         return
     axes.set_title("(c) importance now and k rounds later", fontsize="small")
     for state, shade in zip(record.states, _shades(record.states), strict=True):
-        own = [row for row in rows if row.state == state]
-        if not own:
+        if state not in found:
             continue
-        lags = [row.lag for row in own]
-        label = f"after {state:,} rounds"
-        axes.plot(lags, [row.pearson for row in own], "o-", color=shade, ms=3.5, label=label)
-        axes.plot(lags, [row.spearman for row in own], ":", color=shade)
+        lags = list(found[state])
+        pearson, ranks = zip(*found[state].values(), strict=True)
+        axes.plot(lags, pearson, "o-", color=shade, ms=3.5, label=f"after {state:,} rounds")
+        axes.plot(lags, ranks, ":", color=shade)
     axes.plot([], [], ":", color="#4d4d4d", label="of ranks")
     axes.plot([1], [IMPORTANCE_CORRELATION], "D", color="#1a1a1a", markersize=5, label="paper")
-    every = sorted({row.lag for row in rows})
+    every = sorted({lag for by_lag in found.values() for lag in by_lag})
     axes.set_xscale("log")
     axes.set_xticks(every, [str(lag) for lag in every])
     axes.minorticks_off()
     axes.set_ylim(min(0.0, axes.dataLim.y0), 1.04)
     axes.set_xlabel("rounds k between")
     axes.set_ylabel("correlation")
-    axes.legend(fontsize=6.5, loc="lower left")
+    axes.legend(fontsize=6.5)

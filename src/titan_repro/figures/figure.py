@@ -6,7 +6,9 @@ Such a module has
     tables(data)           returns its numbers as Tables
     panels(data)           returns an empty matplotlib figure, and its axes
     draw(data, axes)       draws on these axes
-A module without `panels` and `draw`, such as table1, is a table and no picture.
+A module without `panels` and `draw`, such as table1, is a table and no picture. One whose numbers
+do not fit a screen has
+    details(data)          returns all of them as Tables to compute with, for a CSV file
 """
 
 import importlib

@@ -27,7 +27,8 @@ FORMATS_OF_TABLES: Mapping[str, Format] = {
     ".tex": "latex",
     ".csv": "csv",
 }
-"""Of a figure that is a table and no picture; the tables of a picture are in Markdown alone."""
+"""Of a figure that is a table and no picture; the tables of a picture are in Markdown alone, its
+details, where it has them, in CSV alone."""
 
 HEADING = "<!-- Made by `titan-report figures`; changes are lost. -->"
 
@@ -72,7 +73,10 @@ def _figure(name: str, source: Path, replay_on: ReplayOn, scratch: Path) -> dict
     draw_to(figure, data, *paths)
     pictures = {path.name: path.read_bytes() for path in paths}
     shown = f"![{name}]({name}.png)".encode()
-    return {f"{name}.md": _text(tables, "markdown", shown), **pictures}
+    files = {f"{name}.md": _text(tables, "markdown", shown), **pictures}
+    if hasattr(figure, "details"):
+        files[f"{name}.csv"] = _text(figure.details(data), "csv")
+    return files
 
 
 def _text(tables: list[Table], kind: Format, picture: bytes = b"") -> bytes:
