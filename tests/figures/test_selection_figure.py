@@ -1,5 +1,7 @@
 """The tables and the picture of what selectors chose, from statistics written down by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from titan_repro.analysis.selection_stats import Profile, SelectionStats
 from titan_repro.figures import selection
 from titan_repro.figures.figure import draw_to, find, names
 
+EXPORT = Path(__file__).parents[2] / "results" / "data"
 NAN = float("nan")
 RS = Profile("rs", 2, np.array([1.0, 1.0]), 0.004, 0.4, 0.3, 0.95, 0.0)
 LL = Profile("ll", 1, np.array([0.0, 2.5]), 0.3, 0.05, 0.8, 0.71, 0.012)
@@ -52,3 +55,12 @@ def test_it_is_drawn_also_of_what_is_not_kept(tmp_path):
     assert [text.get_text() for text in axes[4].texts] == [" 40", " 5"]
     low, high = axes[0].get_xlim()
     assert low < selection.LEAST_RATIO < 2.5 < high  # never chosen is drawn at the least ratio
+
+
+def test_of_an_export_the_campaigns_runs_alone_are_shown(monkeypatch):
+    monkeypatch.setattr(selection, "EXPERIMENTS", ("campaign_images",))
+    monkeypatch.setattr(selection, "FURTHER", ())
+    monkeypatch.setattr(selection, "selection_stats", lambda runs: runs.summaries)
+    shown = selection.load(EXPORT, None)
+    assert set(shown["label"]) <= {"rs", "stratified", "cis", "titan"}  # no variants of one
+    assert set(shown["task"]) == {"cifar10"}

@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from titan_repro.analysis.load import load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.selection_stats import Profile, SelectionStats, selection_stats
+from titan_repro.errors import RunFolderError
+from titan_repro.figures.planned import shown_runs
 from titan_repro.figures.style import looks, pyplot
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
 
 EXPERIMENTS = ("campaign_movement", "campaign_images")
+FURTHER = ("campaign_baselines", "campaign_resnet50", "campaign_resnet34", "fig11")
+"""Experiments of which runs are shown, but none is missed."""
 
 NOT_KEPT = "not kept"
 
@@ -46,8 +49,15 @@ OVERLAP_NOTES = (
 
 
 def load(source: Path, replay_on: Callable[[str], Replay]) -> list[SelectionStats]:
-    """Read all runs below `source`. Raises RunFolderError if there are none."""
-    return selection_stats(load_runs(source))
+    """Read the campaign's runs below `source`, or all if it has none of these.
+
+    Sweeps over one choice of a selector would crowd them out. Raises RunFolderError if there is
+    nothing to show.
+    """
+    shown = shown_runs(source, EXPERIMENTS, further=FURTHER, else_all=True)
+    if shown.runs is None:
+        raise RunFolderError(f"{source}: the campaign's runs have no milestone yet")
+    return selection_stats(shown.runs)
 
 
 def tables(data: Sequence[SelectionStats]) -> list[Table]:
