@@ -20,8 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from forked import ForkedPython
-from forking import end_of_fork
+from forking import ForkedPython, end_of_fork
 from titan_repro.pipeline import pool
 from titan_repro.runs.build import build_loader, load_task
 from titan_repro.runs.run import run
