@@ -13,7 +13,7 @@ from titan_repro.boards.cost_model import Board
 from titan_repro.boards.paper import IMAGE_MODELS, published_numbers
 from titan_repro.boards.paper_model import Setup, modelled_numbers
 from titan_repro.errors import ConfigurationError
-from titan_repro.figures.pictures import save_picture
+from titan_repro.figures.pictures import key_across, save_picture
 from titan_repro.figures.style import colour, pyplot
 
 NAMES = {
@@ -78,6 +78,8 @@ def draw_groups(
 
     Labels stand once, in the bars' colours and order, above all groups.
     """
+    from matplotlib.patches import Patch
+
     width = 0.84 / len(bars)
     centres = np.arange(len(IMAGE_MODELS))
     highest = 0.0
@@ -89,24 +91,9 @@ def draw_groups(
         axes.hlines(marks, x - width / 2, x + width / 2, color=INK, linewidth=2)
         highest = max(highest, *heights, *marks)
     axes.set_ylim(0, 1.16 * highest)
-    _key(axes, bars)
+    key_across(axes, len(bars), handles=[Patch(color=hue, label=label) for _, label, hue in bars])
     axes.set_xticks(centres, [NAMES[name] for name in IMAGE_MODELS])
     axes.grid(visible=False, axis="x")
-
-
-def _key(axes: Any, bars: Bars) -> None:
-    """Write the labels side by side at the top, a square of the bar's colour before each."""
-    from matplotlib.patches import Patch
-
-    axes.legend(
-        handles=[Patch(color=hue, label=label) for _, label, hue in bars],
-        loc="upper left",
-        ncols=len(bars),
-        borderaxespad=0.0,
-        handlelength=1.0,
-        handletextpad=0.5,
-        columnspacing=1.2,
-    )
 
 
 def _figure8(model: Mapping[str, float], paper: Mapping[str, float], path: Path) -> None:

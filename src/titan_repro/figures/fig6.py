@@ -14,7 +14,7 @@ import numpy as np
 from titan_repro.analysis.costs import WAYS, Costs, load_costs
 from titan_repro.boards.paper import published_numbers
 from titan_repro.figures.costs_table import costs_tables, digits, latency, latency_ways
-from titan_repro.figures.pictures import logarithmic
+from titan_repro.figures.pictures import key_across, logarithmic
 from titan_repro.figures.style import colour, pyplot
 from titan_repro.figures.table import Table
 from titan_repro.paper.published import claimed_numbers
@@ -107,7 +107,7 @@ def _rounds(axes: Any, records: Sequence[Costs]) -> None:
         axes.set_ylim(0, 1.35 * highest.max())
     axes.axhline(1, color=QUIET, linewidth=0.8, linestyle="dotted")
     axes.set_title("(a) time of a round / that of rs", loc="left", fontsize="medium")
-    _key(axes)
+    key_across(axes, 3, fontsize=7)
 
 
 def _share(percent: float) -> str:
@@ -167,19 +167,7 @@ def _memory(axes: Any, records: Sequence[Costs]) -> None:
         _above(axes, x, size, digits(size))
     axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
     axes.set_title("(c) memory of Titan beyond rs, MB", loc="left", fontsize="medium")
-    _key(axes)
-
-
-def _key(axes: Any) -> None:
-    axes.legend(
-        fontsize=7,
-        loc="upper left",
-        ncols=3,
-        borderaxespad=0.0,
-        handlelength=1.0,
-        handletextpad=0.5,
-        columnspacing=1.2,
-    )
+    key_across(axes, 3, fontsize=7)
 
 
 def _above(axes: Any, x: float, y: float, text: str) -> None:

@@ -56,6 +56,12 @@ def logarithmic(axes: Any, which: Literal["x", "y"] = "y") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def key_across(axes: Any, columns: int, **more: Any) -> None:
+    """Write the legend side by side at the top, inside the axes; more: as `Axes.legend` has it."""
+    tight = {"handlelength": 1.0, "handletextpad": 0.5, "columnspacing": 1.2}
+    axes.legend(loc="upper left", ncols=columns, borderaxespad=0.0, **tight, **more)
+
+
 def save_picture(figure: Any, *paths: Path) -> None:
     """Write the figure into each file, in the format of its ending, and close it.
 
