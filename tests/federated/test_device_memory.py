@@ -29,3 +29,17 @@ def test_classes_that_a_device_does_not_see_cost_nothing():
     packed = pack({"sums": sums})["sums"]
     assert sum(value.numel() for value in packed.values() if torch.is_tensor(value)) == 2 + 2000
     assert torch.equal(unpack({"sums": packed})["sums"], sums)
+
+
+def test_counts_of_samples_that_others_hold_cost_nothing():
+    """rs2 counts how often each sample of the whole training set was chosen."""
+    counts = torch.zeros(50_000, dtype=torch.int64)
+    counts[[3, 700]] = torch.tensor([1, 2])
+    packed = pack({"chosen": counts})["chosen"]
+    assert sum(value.numel() for value in packed.values() if torch.is_tensor(value)) == 2 + 2
+    assert torch.equal(unpack({"chosen": packed})["chosen"], counts)
+
+
+def test_a_vector_is_packed_only_where_that_takes_less_room():
+    half = torch.tensor([0.0, 1.0] * 5, dtype=torch.float64)
+    assert pack(half) is half

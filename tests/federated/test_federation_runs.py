@@ -13,11 +13,12 @@ from federations import REMEMBERING, SMALL, result
 from forking import end_of, fork
 from stopping import After, crash
 from titan_repro.errors import ConfigurationError, PipelineError
-from titan_repro.federated.settings import draw_participants
+from titan_repro.federated.settings import Federation, draw_participants
 from titan_repro.federated.shares import share_out
 from titan_repro.records import checkpoint
 from titan_repro.records.folder import RunFolder
 from titan_repro.runs.build import build_loader, load_task
+from titan_repro.runs.federation import participants_of
 from titan_repro.runs.run import InterruptedRun, run
 from titan_repro.streams.clean import CleanStream
 
@@ -207,6 +208,7 @@ REFUSED = [
     (["federation.by=friends"], "federation.by: found 'friends'; allowed: classes, dirichlet"),
     (["federation.share=0.01"], "federation.share: found 0.01, of which 0 of 12 devices take"),
     (["federation.classes_per_device=11"], "federation.classes_per_device: found 11; allowed wi"),
+    (["federation.workers=5"], "federation.workers: found 5; allowed: whole numbers of at least 1, "),
     (["federation.batchnorm=global"], "federation.batchnorm: found 'global'; allowed: average"),
     (["executor=processes"], "executor: found processes with federation=fedavg; allowed there: "),
     (["filter.budget=adaptive", "device=jetson_nano"], "filter.budget: found adaptive with fed"),
@@ -225,6 +227,13 @@ def test_a_bad_setting_is_refused_in_one_line_and_leaves_no_run(configure, overr
     assert str(caught.value).startswith(start)
     assert "\n" not in str(caught.value)
     assert not list(Path(config.paths.runs).rglob("config.yaml"))
+
+
+def test_a_share_of_no_user_is_refused_by_its_key():
+    """How many users there are is known once data are loaded."""
+    federation = Federation(devices=None, by="user", share=0.01)
+    with pytest.raises(ConfigurationError, match=r"^federation\.share: found 0\.01, of which 0 of 24"):
+        participants_of(federation, 24)
 
 
 def test_without_a_federation_nothing_is_said_of_one(configure):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -15,6 +17,8 @@ BAD = [
     ("local_iterations", 0, "at least 1"),
     ("proximal", -1, "at least 0"),
     ("workers", 0, "at least 1"),
+    ("workers", 257, "at most 256"),
+    ("workers", 11, "at most 10, the devices that take part in a round"),
     ("timeout_seconds", 0, "above 0"),
 ]
 
@@ -29,6 +33,11 @@ def test_a_share_of_nobody_is_refused_with_the_least_that_works():
     with pytest.raises(ConfigurationError, match=r"^share: found 0\.009, of which 0 of 50.*0\.01"):
         Federation(share=0.009)
     assert Federation(share=0.01).participants(50) == 1
+    for devices in range(1, 3000):
+        with pytest.raises(ConfigurationError) as caught:
+            Federation(devices=devices, share=1e-5)
+        least = float(str(caught.value).partition("at least ")[2].partition(",")[0])
+        assert Federation(devices=devices, share=least).participants(devices) == 1
 
 
 def test_facts_hold_what_is_used_and_no_more():
@@ -36,6 +45,13 @@ def test_facts_hold_what_is_used_and_no_more():
     assert Federation(by="dirichlet").facts()["alpha"] == 0.5
     assert "classes_per_device" not in Federation(by="user", devices=None).facts()
     assert Federation(workers=3, timeout_seconds=1).facts() == Federation().facts()
+
+
+def test_one_and_one_point_zero_are_one_run():
+    """A run is named by the text of these numbers."""
+    whole = Federation(by="dirichlet", alpha=1, share=1, proximal=0)
+    real = Federation(by="dirichlet", alpha=1.0, share=1.0, proximal=0.0)
+    assert json.dumps(whole.facts()) == json.dumps(real.facts())
 
 
 def test_participants_are_distinct_rising_and_all_alike():

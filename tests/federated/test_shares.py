@@ -54,6 +54,8 @@ def test_real_users_are_devices(task):
     shares = share_out(Federation(devices=None, by="user"), with_users, seed=0)
     assert len(shares) == 7
     assert all((users[shares.of(device)] == device).all() for device in range(7))
+    with pytest.raises(ConfigurationError, match=r"found 8; .*most 7, the number of users; or nul"):
+        share_out(Federation(devices=8, by="user"), with_users, seed=0)
 
 
 def test_streams_of_devices_differ_and_hold_their_own_samples(task):
@@ -70,7 +72,7 @@ def test_streams_of_devices_differ_and_hold_their_own_samples(task):
 def test_a_device_without_a_class_of_the_stream_is_named(task):
     shares = share_out(Federation(devices=10, classes_per_device=1), task, seed=0)
     streams = DeviceStreams(drift, {"velocity": 20, "window": 0.2}, task, 0, shares)
-    with pytest.raises(ConfigurationError, match=r"^stream of device \d: .*classes without sam"):
+    with pytest.raises(ConfigurationError, match=r"^stream of device \d: .*classes without samples; allow"):
         streams.check()
 
 

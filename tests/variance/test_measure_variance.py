@@ -141,6 +141,7 @@ def test_damage_is_named(measured, configure, folder):
         (["filter.budget=adaptive"], "filter.budget: found adaptive with experiment.measurement"),
         (["~experiment.selectors.rs"], "experiment.selectors: found no rs; allowed: any sel"),
         (["executor=processes", "delay=1"], "executor.name: found 'processes'; allowed: inline"),
+        (["federation=fedavg"], "federation: found fedavg with experiment.measurement=variance; a"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is(

@@ -1,7 +1,8 @@
-"""What a device remembers between its rounds, packed: most classes of most devices are empty.
+"""What a device remembers between its rounds, packed: most of it is zero on most devices.
 
 A filter's sums have a row for every class, thousands of numbers long, but a device sees few
-classes. Tensors are kept without the rows that are all zero.
+classes; a count for every sample of the training set (rs2) is zero but for the device's own. Tensors
+are kept without the rows that are all zero, vectors without their zeros where that takes less room.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,14 @@ def pack(state: Any) -> Any:
     """Return a state, dictionaries of tensors and plain values, without its rows of zeros."""
     if isinstance(state, Mapping):
         return {name: pack(value) for name, value in state.items()}
-    if not isinstance(state, Tensor) or state.ndim < 2 or state.numel() == 0:
+    if not isinstance(state, Tensor) or state.ndim == 0 or state.numel() == 0:
         return state
     held = _bytes_by_row(state).any(dim=1)
     if bool(held.all()):
         return state
     rows = held.nonzero().squeeze(1)
+    if state.ndim == 1 and len(rows) * (rows.itemsize + state.itemsize) >= state.nbytes:
+        return state
     return {ROWS: rows, "values": state[rows], "shape": list(state.shape)}
 
 
@@ -40,4 +43,5 @@ def unpack(packed: Any) -> Any:
 
 def _bytes_by_row(tensor: Tensor) -> Tensor:
     """Return a tensor's bytes, (rows, bytes): minus zero is not zero here."""
-    return tensor.contiguous().flatten(start_dim=1).view(torch.uint8)
+    rows = tensor.contiguous().reshape(len(tensor), -1)
+    return rows.view(torch.uint8)

@@ -1,5 +1,6 @@
 """What `federation=` says: how many devices, of which data, how they train and how many at once."""
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,9 @@ BatchNorm = Literal["average", "local"]
 PURPOSE = "participants"
 """PURPOSE: of the generators that participants are drawn from."""
 
+MOST_WORKERS = 256
+"""MOST_WORKERS: they start before the data say how many users there are; each takes memory."""
+
 
 class Federation:
     """The settings of a federation; each is a key `federation.<name>`.
@@ -26,7 +30,8 @@ class Federation:
     proximal: mu of FedProx (Li et al. 2020), mu / 2 |w - w_global|^2 added to the loss; 0: FedAvg.
     batchnorm: running statistics are averaged with the weights, or stay on their device (SiloBN,
         Andreux et al. 2020); see `client`.
-    workers: processes that train participants; 1: this one. Changes no result.
+    workers: processes that train participants, no more than there are; 1: this one. Changes no
+        result.
     timeout_seconds: of waiting for one of them, after which it counts as hung.
 
     Raises ConfigurationError, naming the parameter, for a value that cannot be.
@@ -55,16 +60,18 @@ class Federation:
         _require_whole("local_iterations", local_iterations)
         holds = is_finite(proximal) and proximal >= 0
         _require(holds, "proximal", proximal, "finite numbers of at least 0")
-        _require_whole("workers", workers)
+        holds = is_whole(workers) and 1 <= workers <= MOST_WORKERS
+        allowed = f"whole numbers of at least 1, at most {MOST_WORKERS}"
+        _require(holds, "workers", workers, allowed)
         holds = is_finite(timeout_seconds) and timeout_seconds > 0
         _require(holds, "timeout_seconds", timeout_seconds, "finite numbers above 0")
         self.devices = devices
         self.by: By = by
         self.classes_per_device = classes_per_device
-        self.alpha = alpha
-        self.share = share
+        self.alpha = float(alpha)  # a run is named by it: 1 and 1.0 are one run
+        self.share = float(share)
         self.local_iterations = local_iterations
-        self.proximal = proximal
+        self.proximal = float(proximal)
         self.batchnorm: BatchNorm = batchnorm
         self.workers = workers
         self.timeout_seconds = timeout_seconds
@@ -74,13 +81,19 @@ class Federation:
     def participants(self, devices: int) -> int:
         """Return how many of so many devices take part in a round.
 
-        Raises ConfigurationError if none does.
+        Raises ConfigurationError if none does, or fewer than there are processes to train them.
         """
         number = int(self.share * devices + 0.5)
         if number == 0:
+            least = math.ceil(0.5 / devices * 1e6) / 1e6  # rounded down it would be refused, too
             raise ConfigurationError(
                 f"share: found {self.share}, of which 0 of {devices} devices take part in a round; "
-                f"allowed: at least {0.5 / devices:g}, up to 1"
+                f"allowed: at least {least:g}, up to 1"
+            )
+        if self.workers > number:
+            raise ConfigurationError(
+                f"workers: found {self.workers}; allowed: whole numbers of at least 1, at most "
+                f"{number}, the devices that take part in a round"
             )
         return number
 

@@ -52,15 +52,18 @@ def share_out(federation: Federation, task: Task, seed: int) -> Shares:
     Raises ConfigurationError, naming the key, for what its data do not allow.
     """
     labels, devices = task.train.labels.cpu(), federation.devices
+    users = _users(task) if federation.by == "user" else None
     try:
-        if federation.by == "user":
-            parts = by_user(_users(task), devices, seed)
+        if users is not None:
+            parts = by_user(users, devices, seed)
         elif federation.by == "dirichlet":
             parts = dirichlet(labels, devices or 0, federation.alpha, seed)
         else:
             parts = by_classes(labels, devices or 0, federation.classes_per_device, seed)
     except ConfigurationError as error:
-        raise ConfigurationError(str(error).replace("partition.", "federation.")) from error
+        also = "; or null, for one each user" if federation.by == "user" else ""
+        said = str(error).replace("partition.", "federation.")
+        raise ConfigurationError(f"{said}{also}") from error
     sizes = np.array([len(part) for part in parts])
     positions = torch.cat(parts)
     counts = np.zeros((len(parts), len(task.classes)), dtype=np.int64)
@@ -108,7 +111,10 @@ class DeviceStreams:
         try:
             return self.source(**self.parameters, **own, subset=self.shares.of(device))
         except ConfigurationError as error:
-            raise ConfigurationError(f"stream of device {device}: {error}") from error
+            raise ConfigurationError(
+                f"stream of device {device}: {error}; allowed: streams that the samples of every "
+                "device suffice for, such as clean, or devices that hold more of them"
+            ) from error
 
     def check(self) -> None:
         """Make a stream for every set of classes that devices hold; raises as `of`."""

@@ -18,6 +18,7 @@ from titan_repro.files import write_atomically
 from titan_repro.flower.assembly import Assembly, assembled
 from titan_repro.flower.crew import FlowerCrew
 from titan_repro.records.checkpoint import weights_sha256
+from titan_repro.runs.federation import participants_of
 from titan_repro.training import evaluate, fixed_subset, is_evaluated
 
 app = ServerApp()
@@ -33,7 +34,7 @@ def main(grid: Grid, context: Context) -> None:
         parts.network,
         crew,
         shares,
-        participants=parts.federation.participants(len(shares)),
+        participants=participants_of(parts.federation, len(shares)),
         seed=parts.config.seed,
         batchnorm=parts.federation.batchnorm,
     )

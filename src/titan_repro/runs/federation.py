@@ -115,16 +115,28 @@ def build_federated_executor(
     Raises ConfigurationError, naming the key, for what the data do not allow.
     """
     client = build_client(config, federation, network, selector, schedule, task)
+    shares = client.streams.shares
+    participants = participants_of(federation, len(shares))
     crew: Crew = OwnCrew(client, federation.local_iterations)
     if pool is not None:
         pool.set_up(client, federation.local_iterations)
         crew = pool
-    shares = client.streams.shares
     return FederatedExecutor(
         network,
         crew,
         shares,
-        participants=federation.participants(len(shares)),
+        participants=participants,
         seed=config.seed,
         batchnorm=federation.batchnorm,
     )
+
+
+def participants_of(federation: Federation, devices: int) -> int:
+    """Return how many of so many devices take part in a round.
+
+    Raises ConfigurationError, naming the key, where the data's users are too few for the settings.
+    """
+    try:
+        return federation.participants(devices)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"federation.{error}") from error

@@ -140,6 +140,11 @@ def check_settings(config: DictConfig) -> None:
             f"experiment.trained_draws: found {config.experiment.trained_draws}; allowed: 0 for "
             "none, or at least 3"
         )
+    if config.federation.settings is not None:
+        raise ConfigurationError(
+            f"federation: found {config.federation.name} with experiment.measurement=variance; "
+            "allowed there: none"
+        )
     _check_selectors(config)
 
 
