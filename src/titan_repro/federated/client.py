@@ -61,7 +61,8 @@ class Client:
     delay: 0 or 1, see above. seed: of the run.
     proximal: FedProx's mu. batchnorm: local: a device goes on with its own running statistics,
         which training in BatchNorm's batch mode does not look at, but scoring does; the mean of the
-        participants' is what the global network is evaluated with.
+        participants' is what the global network is evaluated with, and what a device begins with
+        that takes part for the first time.
     """
 
     def __init__(

@@ -92,7 +92,7 @@ class FederatedExecutor:
 
         Weights go down to the participants of a round and up from them, running statistics too:
         those that stay on their device (batchnorm=local) only up, for the global network's
-        evaluation.
+        evaluation. That a device is sent them when it takes part for the first time is not counted.
         """
         sizes = {name: tensor.nbytes for name, tensor in self.network.state_dict().items()}
         kept = sum(sizes[name] for name in self._kept)

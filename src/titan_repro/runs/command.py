@@ -28,11 +28,14 @@ CHOICES = (
 )
 """Keys of a selector on the top level."""
 
-GROUPS = ("task", "model", "stream", "filter", "device", "idle")
+GROUPS = ("task", "model", "stream", "filter", "device", "idle", "federation")
 """Groups whose keys may be given beside their name."""
 
-PARTS_OF_CLASSES = ("loader", "network", "source", "trace", "cores", "modelled")
-"""Nodes that keys are bound to, or that cannot change a result; no one types their keys."""
+NOT_TYPED = (
+    *("loader", "network", "source", "trace", "cores", "modelled"),
+    *("settings", "workers", "timeout_seconds"),
+)
+"""Nodes that keys are bound to, or keys that cannot change a result; no one types them."""
 
 
 class Commands:
@@ -58,6 +61,8 @@ def _find(config: Mapping[str, Any], summary: Mapping[str, Any]) -> tuple[str, .
     """Return overrides that compose a run of the same name, or None."""
     names = [f"{group}={summary[group]}" for group in ("task", "model", "selector")]
     names += [f"stream={summary['stream']}"] if summary["stream"] != "clean" else []
+    federation = (config.get("federation") or {}).get("name", "none")  # old runs know of none
+    names += [f"federation={federation}"] if federation != "none" else []
     seed = f"seed={summary['seed']}"
     register_schema()
     try:
@@ -78,7 +83,8 @@ def _differing(config: Mapping[str, Any], default: DictConfig) -> Iterator[str]:
     usual = dict(_typed({key: plain(default[key]) for key in parts}))
     for key, value in _typed(config):
         if key in usual and usual[key] != value:
-            yield f"{key}={json.dumps(value) if isinstance(value, list) else value}"
+            as_json = value is None or isinstance(value, list)
+            yield f"{key}={json.dumps(value) if as_json else value}"
 
 
 def _typed(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -87,7 +93,7 @@ def _typed(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, config[key]
     for group in GROUPS:
         for name, value in dict(config.get(group) or {}).items():
-            if name not in ("name", *PARTS_OF_CLASSES) and not isinstance(value, Mapping):
+            if name not in ("name", *NOT_TYPED) and not isinstance(value, Mapping):
                 yield f"{group}.{name}", value
 
 
