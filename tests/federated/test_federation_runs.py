@@ -208,7 +208,10 @@ REFUSED = [
     (["federation.by=friends"], "federation.by: found 'friends'; allowed: classes, dirichlet"),
     (["federation.share=0.01"], "federation.share: found 0.01, of which 0 of 12 devices take"),
     (["federation.classes_per_device=11"], "federation.classes_per_device: found 11; allowed wi"),
-    (["federation.workers=5"], "federation.workers: found 5; allowed: whole numbers of at least 1, "),
+    (
+        ["federation.workers=5"],
+        "federation.workers: found 5; allowed: whole numbers of at least 1, ",
+    ),
     (["federation.batchnorm=global"], "federation.batchnorm: found 'global'; allowed: average"),
     (["executor=processes"], "executor: found processes with federation=fedavg; allowed there: "),
     (["filter.budget=adaptive", "device=jetson_nano"], "filter.budget: found adaptive with fed"),
@@ -232,7 +235,9 @@ def test_a_bad_setting_is_refused_in_one_line_and_leaves_no_run(configure, overr
 def test_a_share_of_no_user_is_refused_by_its_key():
     """How many users there are is known once data are loaded."""
     federation = Federation(devices=None, by="user", share=0.01)
-    with pytest.raises(ConfigurationError, match=r"^federation\.share: found 0\.01, of which 0 of 24"):
+    with pytest.raises(
+        ConfigurationError, match=r"^federation\.share: found 0\.01, of which 0 of 24"
+    ):
         participants_of(federation, 24)
 
 

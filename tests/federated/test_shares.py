@@ -72,7 +72,9 @@ def test_streams_of_devices_differ_and_hold_their_own_samples(task):
 def test_a_device_without_a_class_of_the_stream_is_named(task):
     shares = share_out(Federation(devices=10, classes_per_device=1), task, seed=0)
     streams = DeviceStreams(drift, {"velocity": 20, "window": 0.2}, task, 0, shares)
-    with pytest.raises(ConfigurationError, match=r"^stream of device \d: .*classes without samples; allow"):
+    with pytest.raises(
+        ConfigurationError, match=r"^stream of device \d: .*classes without samples; allow"
+    ):
         streams.check()
 
 

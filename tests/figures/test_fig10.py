@@ -57,6 +57,19 @@ def test_lines_are_ours_and_the_papers_of_its_own_setting(tmp_path):
     assert (tmp_path / "fig10.png").stat().st_size > 0
 
 
+def test_lines_of_many_evaluations_are_moving_means():
+    """Who takes part moves the accuracy from one evaluation to the next."""
+    every = [(20 * i, 0.3 + 0.1 * (i % 2), 1.0) for i in range(40)]
+    own = {"task": "cifar10", "rounds": 780, "federation": federation(rounds=780)}
+    noisy = data(runs_of(run("rs", 0, *every, **own)))
+    _, [axes] = fig10.panels(noisy)
+    fig10.draw(noisy, [axes])
+    assert "moving mean of 5 evaluations" in axes.get_ylabel()
+    drawn = axes.lines[-1].get_ydata()
+    assert list(drawn[2:5]) == pytest.approx([34, 36, 34])
+    assert len(drawn) == 40
+
+
 def test_names_at_the_ends_do_not_cover_each_other():
     _, axes = fig10.panels(data())
     fig10.draw(data(), axes)
@@ -78,6 +91,8 @@ def test_tables_tell_devices_bytes_and_the_paper():
     assert float(titan[8]) > 10
     [rs] = [row for row in devices.rows if row[0] == "rs"]
     assert rs[8] == "-"
+    assert all("paper" not in name for name in tables[3].header)  # ten devices are not its setting
+    assert len(tables[3].rows[0]) == len(tables[3].header)
 
 
 def test_without_a_federation_the_papers_curves_stand_alone(monkeypatch, tmp_path):
