@@ -1,8 +1,9 @@
 """What a device remembers between its rounds, packed: most of it is zero on most devices.
 
 A filter's sums have a row for every class, thousands of numbers long, but a device sees few
-classes; a count for every sample of the training set (rs2) is zero but for the device's own. Tensors
-are kept without the rows that are all zero, vectors without their zeros where that takes less room.
+classes; a count for every sample of the training set (rs2) is zero but for the device's own.
+Tensors are kept without the rows that are all zero, vectors without their zeros where that takes
+less room.
 """
 
 from collections.abc import Mapping
