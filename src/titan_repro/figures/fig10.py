@@ -20,6 +20,7 @@ from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.figures.comparison import comparison_tables
 from titan_repro.figures.curves import draw_panel, draw_paper_curve, paper_panel
+from titan_repro.figures.end_labels import apart
 from titan_repro.figures.style import PAPER_COLOUR, looks, pyplot
 from titan_repro.figures.table import Table, no_runs
 from titan_repro.figures.titles import setting_title
@@ -169,16 +170,12 @@ def _is_the_papers(group: pd.DataFrame) -> bool:
 def _write_names(axes: Any, ends: Sequence[End]) -> None:
     """Write the names of lines to the right of their ends, none over another."""
     low, high = axes.get_ylim()
-    apart, at = NAMES_APART * (high - low), -math.inf
-    places = []
-    for end, name, colour in sorted(ends):
-        at = max(end, at + apart)
-        places.append((at, end, name, colour))
-    shift = max(0.0, (places[-1][0] - high) if places else 0.0)
-    for at, _, name, colour in places:
+    ends = sorted(ends)
+    places = apart([end for end, _, _ in ends], NAMES_APART * (high - low), low, high)
+    for at, (_, name, colour) in zip(places, ends, strict=True):
         axes.annotate(
             name,
-            (1.0, at - shift),
+            (1.0, float(at)),
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
             textcoords="offset points",
