@@ -11,9 +11,10 @@ rounds after two that warm up. Sharing out, which is done once, is told apart. P
 rounds', of all processes together.
 Expected: seconds and memory of all sizes within 20 % of each other. Not with selectors that have a
 filter: each device that has taken part keeps its sums, with federation.devices=50 at most 50 times.
---flower: after them the same rounds of so many devices in Flower's simulation (extra flower), a
-process a core; its memory is not measured.
---pfl: likewise in Apple's pfl (pip install pfl, in an environment of one's own), in one process.
+--flower: also the same rounds of so many devices in Flower's simulation (extra flower), a process a
+core; its memory is not measured.
+--pfl: likewise in Apple's pfl (pip install pfl, in an environment of one's own), in one process;
+with selector=rs alone.
 """
 
 import argparse
@@ -97,13 +98,13 @@ def in_pfl(devices: int, rounds: int, overrides: list[str]) -> dict[str, float]:
 
 
 def require_pfl() -> None:
-    """Raise ConfigurationError unless pfl can be imported: before the minutes that ours take."""
+    """Raise ConfigurationError unless pfl can be imported."""
     try:
         import_module("pfl.model.pytorch")
     except ImportError as error:
         raise ConfigurationError(
-            f"--pfl: found no pfl that can be imported ({error}); allowed: where `pip install pfl` "
-            "was run"
+            f"--pfl: found no pfl that can be imported ({error}); allowed: in an environment with "
+            "it (pip install pfl)"
         ) from error
 
 
@@ -144,9 +145,15 @@ def main() -> None:
 
 
 def table(options: argparse.Namespace, overrides: list[str]) -> Table:
-    """Measure all that is asked for."""
+    """Measure all that is asked for; other simulations first, as they refuse some overrides."""
+    others = []
     if options.pfl is not None:
         require_pfl()
+        seconds = in_process("pfl", options.pfl, options.rounds, overrides)["seconds"]
+        others.append((f"{options.pfl:,}, pfl", seconds))
+    if options.flower is not None:
+        seconds = in_flower(options.flower, options.rounds, overrides)
+        others.append((f"{options.flower:,}, Flower", seconds))
     rows, first = [], None
     for devices in options.devices:
         found = in_process("ours", devices, options.rounds, overrides)
@@ -156,13 +163,6 @@ def table(options: argparse.Namespace, overrides: list[str]) -> Table:
             for name, digits in (("seconds", 3), ("memory", 0))
         ]
         rows.append((f"{devices:,}", *cells, f"{found['out']:.2f}"))
-    others = []
-    if options.flower is not None:
-        seconds = in_flower(options.flower, options.rounds, overrides)
-        others.append((f"{options.flower:,}, Flower", seconds))
-    if options.pfl is not None:
-        seconds = in_process("pfl", options.pfl, options.rounds, overrides)["seconds"]
-        others.append((f"{options.pfl:,}, pfl", seconds))
     for name, seconds in others:
         beside = f" ({100 * (seconds / first['seconds'] - 1):+.0f} %)" if first else ""
         rows.append((name, f"{seconds:.3f}{beside}", "", ""))

@@ -4,8 +4,8 @@ The same work as ours under rs: the same devices take part and hold the same sam
 trains E batches of B of them, drawn at random, on the same network by plain SGD.
 What is done pfl's way: a participant's E * B samples are drawn, with replacement, and taken from
 the data set at once, where ours come in a stream of v in each local iteration, of which B are
-chosen. The server adds differences of weights, in float32, each times the samples that its device
-trained: all the same, as devices hold the same number. It leaves out BatchNorm's running
+chosen. The server averages differences of weights, in float32, and weighs by the samples trained:
+all devices alike, which is ours where they hold the same number. It leaves out BatchNorm's running
 statistics, which stay as the last participant left them; training does not look at them.
 """
 
