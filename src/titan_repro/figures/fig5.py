@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from titan_repro.analysis.variance import MeanVariance, load_variance, over_seeds
+from titan_repro.analysis.mean_variance import MeanVariance, over_seeds
+from titan_repro.analysis.variance import load_variance
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.fig5_tables import NAMES, SHOWN, WAYS, fig5_details, fig5_tables
 from titan_repro.figures.pictures import logarithmic

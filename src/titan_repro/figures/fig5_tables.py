@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from titan_repro.analysis.variance import MeanVariance, VarianceRecord
+from titan_repro.analysis.mean_variance import MeanVariance
+from titan_repro.analysis.variance import VarianceRecord
 from titan_repro.figures.table import Table
 from titan_repro.paper.published import (
     IMPORTANCE_CORRELATION,
