@@ -43,6 +43,11 @@ class Judgement:
         """Whether it is of the paper against itself, not one of the claims of claims.csv."""
         return self.claim.id.startswith(CONTRADICTION)
 
+    @property
+    def by_definition(self) -> bool:
+        """Whether it holds whatever is run, as of rs over itself."""
+        return self.verdict is Verdict.HOLDS and self.note == "1 by definition"
+
 
 def judge(source: Path) -> list[Judgement]:
     """Judge the claims of claims.csv, in its order, then where the paper contradicts itself.
