@@ -35,7 +35,7 @@ def test_titan_ends_above_below_beside_or_nothing_is_known():
 def test_the_control_is_told_by_its_own_interval():
     topic = "What stratification alone is worth"
     runs = [*RS, *seeds("titan", [0.60, 0.62, 0.645])]
-    assert "shows none of it: +0.0 points" in text_of(
+    assert "is not seen to gain: +0.0 points" in text_of(
         topic, *runs, *seeds("stratified", [0.5, 0.521, 0.539])
     )
     assert "has a part of it: +5.0" in text_of(

@@ -66,7 +66,7 @@ def _control(evidence: Evidence, main: Setting) -> Finding | None:
     over_rs, titan = _gain(main, "stratified", "rs"), _gain(main, "titan", "stratified")
     if over_rs is None or titan is None:
         return None
-    answer = {"above": "has a part of it", "below": "loses", "beside": "shows none of it"}
+    answer = {"above": "has a part of it", "below": "loses", "beside": "is not seen to gain"}
     words = answer.get(side(over_rs.interval), "is open")
     text = (
         f"A class-stratified random batch, which costs nothing, {words}: {gained(over_rs.interval)}"
@@ -85,7 +85,7 @@ def _speed(evidence: Evidence, main: Setting) -> Finding | None:
         text += f"; C-IS, which scores every sample, {_arrives(rows['cis'])}"
     printed = table1_cell(main.model, "titan")
     if not math.isnan(titan.time_ratio):
-        text += f". By the clock that is {titan.time_ratio:.2f} times what rs takes"
+        text += f". By the clock Titan takes {titan.time_ratio:.2f} times as long as rs"
         text += f" ({main.times.caption})"
     if printed is not None:
         text += f"; the paper has {printed.time_ratio:g} of the time on its board, pipelined"
