@@ -125,6 +125,17 @@ def test_a_mix_of_the_streams_own_is_estimated_by_what_rs_trained():
     assert [profile.distance for profile in stats.profiles] == pytest.approx([0, 0.4])
 
 
+def test_seeds_that_prefer_different_classes_do_not_cancel_out():
+    """As lowest loss does: each run nearly one class, another one each time."""
+    made = runs_of(run_of("ll", 0, (0, 0.1, 0.0)), run_of("ll", 1, (0, 0.1, 0.0)))
+    one, other = ([(0, 100, chosen, 0, 0)] for chosen in ([10, 0], [0, 10]))
+    kept = {"run0": recorded(one, classes=(5, 5)), "run1": recorded(other, classes=(5, 5))}
+    [stats] = selection_stats(replace(made, recorded=kept))
+    [profile] = stats.profiles
+    assert profile.distance == 0.5
+    assert list(profile.ratios) == [1, 1]
+
+
 @pytest.fixture(scope="module")
 def noisy_runs(tmp_path_factory):
     return tmp_path_factory.mktemp("selection") / "runs"

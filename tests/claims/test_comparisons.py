@@ -159,6 +159,12 @@ def test_the_weakest_part_decides_and_is_named():
     assert (judged.verdict, judged.interval) == (UNDECIDED, (0, 3))
 
 
+def test_of_parts_with_one_verdict_the_least_convincing_is_shown():
+    parts = [part("alexnet", -3, -2), part("mobilenet", -1, 0), part("squeezenet", -2, -1)]
+    judged = judgement(asked("fig8.accuracy_drop"), parts)
+    assert (judged.value, judged.note) == (-0.5, "mobilenet")
+
+
 def test_a_part_without_runs_leaves_the_direction():
     own = asked("fig8.accuracy_drop")
     judged = judgement(own, [part("alexnet", -1, 0), gap("none", "x", "mobilenet")])

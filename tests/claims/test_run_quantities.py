@@ -390,6 +390,26 @@ def test_a_measured_pipeline_gives_the_direction(tmp_path):
     assert judged("table1.time.mlp.titan", evidence).verdict is FAILS
 
 
+def test_a_measurement_of_costs_goes_before_a_busy_machines_own_clock(tmp_path):
+    """20 ms of rs and 100 samples of 0.1 ms: 1.5 rounds of rs, however long the runs took."""
+    content = costs("mlp", task="dsads")
+    content["latency"]["measured"] |= {"is": {"bulk_ms": 0.1}, "ll": {"bulk_ms": 0.1}}
+    measured = [(content, tmp_path / "costs.json")]
+    cell = {"task": "dsads", "model": "mlp"}
+    busy = [
+        run | {"curve": [(n, accuracy, 9 * s) for n, accuracy, s in run["curve"]]}
+        if run["selector"] in ("is", "ll") else run
+        for run in [*race("is", **cell), *seeds("ll", 20.0, **cell)]
+    ]  # fmt: skip
+    evidence = MadeUp({WHOLE: busy}, costs=measured)
+    found = judged("table1.time.mlp.is", evidence)
+    assert found.value == pytest.approx(0.5 * 1.5)
+    assert found.note.startswith("a round as measured on ")
+    assert judged("table1.time.mlp.ll", evidence).value == pytest.approx(1.5)
+    content["task"] = "harbox"  # not of these runs
+    assert judged("table1.time.mlp.ll", evidence).value == pytest.approx(9)
+
+
 def test_rs_itself_is_one_by_definition():
     found = judged("table1.time.mobilenet.rs", at(WHOLE, seeds("rs", 70.0)))
     assert (found.verdict, found.value) == (HOLDS, pytest.approx(1))

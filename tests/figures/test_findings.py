@@ -6,6 +6,7 @@ from titan_repro.analysis.statistics import mean_interval
 from titan_repro.claims.verdicts import Verdict
 from titan_repro.figures.differences import differences
 from titan_repro.figures.findings import findings, main_setting
+from titan_repro.figures.page.claim_rows import verdict_words
 from titan_repro.figures.reproduction import reproduction
 from titan_repro.figures.words import MINUS, gained, numbers_in_words, plain_number, side, signed
 
@@ -34,7 +35,7 @@ def test_titan_ends_above_below_beside_or_nothing_is_known():
 def test_the_control_is_told_by_its_own_interval():
     topic = "What stratification alone is worth"
     runs = [*RS, *seeds("titan", [0.60, 0.62, 0.645])]
-    assert "shows none of it: +0.0 points" in text_of(
+    assert "is not seen to gain: +0.0 points" in text_of(
         topic, *runs, *seeds("stratified", [0.5, 0.521, 0.539])
     )
     assert "has a part of it: +5.0" in text_of(
@@ -59,12 +60,14 @@ def test_baselines_are_held_against_the_side_that_the_paper_has_them_on():
         *seeds("titan", [0.60, 0.62, 0.645], **shared),
         *seeds("ll", [0.20, 0.21, 0.22], **shared),  # below rs in the paper, too
         *seeds("is", [0.30, 0.31, 0.32], **shared),  # above it there
+        *seeds("ce", [0.40, 0.52, 0.65], **shared),  # above it there, too
     ]
     text = text_of("The other selectors", *runs)
     assert text.startswith(
-        f"Of 2 others in Table 1, 1 differs from rs as the paper has it (ll {MINUS}31.0"
+        f"Of 3 others in Table 1, 1 differs from rs as the paper has it (ll {MINUS}31.0"
     )
-    assert f"; 1 does not (is {MINUS}21.0" in text
+    assert f"; 1 differs the other way (is {MINUS}21.0" in text
+    assert "; 1 cannot be told apart from rs (ce +0.3 [" in text
 
 
 def test_the_setting_with_the_most_pairs_speaks_and_the_others_come_last():
@@ -121,6 +124,14 @@ def test_the_report_has_its_parts_and_names_what_is_open():
     assert "- 1 setting has fewer than 3 pairs" in text
     assert "titan: 1, 2" in text  # seeds without a run
     assert text == reproduction(evidence(*RS, *seeds("titan", [0.6]), judgements=verdicts))
+
+
+def test_what_holds_by_definition_is_no_success():
+    name = "table1.time.alexnet.rs"
+    some = [judged(name, Verdict.HOLDS, note="1 by definition"), judged("headline.accuracy")]
+    assert verdict_words(some).startswith(
+        "Of the paper's 2 claims, 1 hold (1 by definition, rs against itself), 0 hold in direction"
+    )
 
 
 def test_numbers_in_words():

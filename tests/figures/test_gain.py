@@ -58,6 +58,20 @@ def test_the_table_has_both_controls_and_says_what_is_left_out():
     assert rows["stratified"][3:] == ["", ""]
 
 
+def test_only_the_tests_of_a_column_are_adjusted_for():
+    """Random selection over the stratified batch is told in the other column, once."""
+    ends = {"rs": 0.50, "stratified": 0.51, "titan": 0.52}
+    runs = [
+        run(name, seed, (0, 0.1, 0.0), (100, end + seed / 100, 1.0))
+        for name, end in ends.items()
+        for seed in range(3)
+    ]
+    [table] = gain.tables(gain.of_runs(runs_of(*runs)))
+    rows = {row[0]: row for row in table.rows}
+    assert rows["titan"][3] == "0.500"  # 2 / 2^3, times two selectors
+    assert rows["titan"][5] == "0.250"  # alone
+
+
 def test_it_is_drawn_and_collapses_do_not_hide_the_rest(tmp_path):
     assert "gain" in names()
     draw_to(find("gain"), gain.of_runs(RUNS), tmp_path / "gain.png")

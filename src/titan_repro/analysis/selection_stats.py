@@ -45,8 +45,9 @@ class Profile:
 
     label: as in `Runs.summaries`. seeds: how many runs there are. ratios: (C,) share of the class
         among the trained samples over its share of the stream; NaN for a class that never comes.
-    distance: total variation between the two, 0 to 1: half the sum of the shares' differences,
-        which are averaged over seeds first, so that chance does not add up. Others: see `Trained`.
+    distance: total variation between the two, 0 to 1: half the sum of the shares' differences, of
+        each run apart, as runs may prefer different classes; that of rs is chance's part in it.
+    Others: see `Trained`.
     """
 
     label: str
@@ -202,7 +203,7 @@ def _profile(label: str, runs: Sequence[Trained]) -> Profile:
         label=label,
         seeds=len(runs),
         ratios=ratios,
-        distance=float(np.abs(shares - stream).sum() / 2),
+        distance=_mean([float(np.abs(run.shares - run.stream).sum() / 2) for run in known]),
         noisy=_mean([run.noisy for run in runs]),
         never=_mean([run.never for run in runs]),
         entropy=_mean([run.entropy for run in runs]),

@@ -1,7 +1,10 @@
 """What a round costs over one of random selection: on the modelled board, or on this machine."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from titan_repro.analysis.clocks import CostsClock, NoTimeError
 from titan_repro.boards.paper import IMAGE_MODELS
 from titan_repro.claims.evidence import ClaimEvidence
 from titan_repro.claims.groups import RunGroup
@@ -38,14 +41,34 @@ def time_price(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:
 
 
 def _time_here(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:
-    """Return the same on this machine: for Titan's pipeline, of a measurement of costs."""
+    """Return the same on this machine, by a measurement of costs of this task and model.
+
+    Without one each run's own clock counts, which on a busy machine is mostly the neighbours', and
+    of Titan, whose runs are not pipelined, rounds alone.
+    """
+    costs = evidence.costs.get(ours.model)
+    if costs is not None:
+        clock, run = CostsClock(costs), _as_run(ours, task)
+        try:
+            ratio = clock.round_ms(run) / clock.round_ms({**run, "selector": "rs"})
+            return Price(ratio, f"a round as measured on {costs.machine()}")
+        except NoTimeError:
+            pass  # of another task, or of other work a round
     if ours.selector != "titan":
         return Price(None, "what a round takes is this machine's")
-    costs = evidence.costs.get(ours.model)
-    if costs is None or costs.content["task"] != task:
-        return Price(1.0, "rounds alone: what a pipelined round takes is not measured", least=True)
-    pipelined, random = (costs.round_ms("measured", way) for way in ("titan_pipelined", "rs"))
-    return Price(pipelined / random, f"a round as measured on {costs.machine()}")
+    return Price(1.0, "rounds alone: what a pipelined round takes is not measured", least=True)
+
+
+def _as_run(ours: RunGroup, task: str) -> Mapping[str, Any]:
+    """Return what a clock asks of a run, for the runs of a group."""
+    choices = {"filter": {"budget": ours.budget}, "blocks": ours.blocks, "delay": 1}
+    return {
+        "task": task,
+        "model": ours.model,
+        "selector": ours.selector,
+        "config.batch_size": ours.batch,
+        "choices": choices if ours.selector == "titan" else {},
+    }
 
 
 def energy_price(evidence: ClaimEvidence, ours: RunGroup, task: str) -> Price:

@@ -1,5 +1,6 @@
 """A verdict on each claim of the paper, from an export or run folders."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,11 @@ class Judgement:
         """Whether it is of the paper against itself, not one of the claims of claims.csv."""
         return self.claim.id.startswith(CONTRADICTION)
 
+    @property
+    def by_definition(self) -> bool:
+        """Whether it holds whatever is run, as of rs over itself."""
+        return self.verdict is Verdict.HOLDS and self.note == "1 by definition"
+
 
 def judge(source: Path) -> list[Judgement]:
     """Judge the claims of claims.csv, in its order, then where the paper contradicts itself.
@@ -61,7 +67,8 @@ def judgements(evidence: ClaimEvidence) -> list[Judgement]:
 def judgement(asked: Question, found: Sequence[ClaimFinding]) -> Judgement:
     """Judge one claim by what was found of its parts.
 
-    The weakest part decides. Parts that were not tested leave it at the direction at best.
+    The weakest part decides: of several with the same verdict, the one that lies least on the
+    paper's side. Parts that were not tested leave it at the direction at best.
     """
     judged = [(verdict(asked, part), part) for part in found]
     tested = [pair for pair in judged if pair[0] is not Verdict.NOT_TESTED]
@@ -69,7 +76,7 @@ def judgement(asked: Question, found: Sequence[ClaimFinding]) -> Judgement:
     if not tested:
         outcome, decisive = Verdict.NOT_TESTED, found[0]
     else:
-        outcome, decisive = min(tested, key=lambda pair: WEAKEST_FIRST.index(pair[0]))
+        outcome, decisive = min(tested, key=_strength)
         if missing and outcome is Verdict.HOLDS:
             outcome = Verdict.DIRECTION
     without = ", ".join(part.part for part in missing)
@@ -89,6 +96,12 @@ def judgement(asked: Question, found: Sequence[ClaimFinding]) -> Judgement:
         ),
         decisive.command,
     )
+
+
+def _strength(judged: tuple[Verdict, ClaimFinding]) -> tuple[int, float]:
+    """Return what parts of a claim are ranked by, the weakest first."""
+    outcome, found = judged
+    return WEAKEST_FIRST.index(outcome), math.inf if found.lean is None else found.lean[0]
 
 
 def count(judged: Sequence[Judgement]) -> dict[Verdict, int]:

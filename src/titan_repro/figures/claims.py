@@ -45,9 +45,7 @@ def count_line(judged: Sequence[Judgement]) -> str:
     claims = [each for each in judged if not each.is_contradiction]
     own = [each for each in judged if each.is_contradiction]
     words = ", ".join(f"{number} {verdict}" for verdict, number in count(claims).items())
-    trivial = sum(
-        each.verdict is Verdict.HOLDS and each.note == "1 by definition" for each in claims
-    )
+    trivial = sum(each.by_definition for each in claims)
     words = words.replace(" holds", f" holds ({trivial} by definition)", 1) if trivial else words
     apart = count(own)[Verdict.FAILS]
     return (

@@ -66,7 +66,7 @@ def _control(evidence: Evidence, main: Setting) -> Finding | None:
     over_rs, titan = _gain(main, "stratified", "rs"), _gain(main, "titan", "stratified")
     if over_rs is None or titan is None:
         return None
-    answer = {"above": "has a part of it", "below": "loses", "beside": "shows none of it"}
+    answer = {"above": "has a part of it", "below": "loses", "beside": "is not seen to gain"}
     words = answer.get(side(over_rs.interval), "is open")
     text = (
         f"A class-stratified random batch, which costs nothing, {words}: {gained(over_rs.interval)}"
@@ -85,7 +85,7 @@ def _speed(evidence: Evidence, main: Setting) -> Finding | None:
         text += f"; C-IS, which scores every sample, {_arrives(rows['cis'])}"
     printed = table1_cell(main.model, "titan")
     if not math.isnan(titan.time_ratio):
-        text += f". By the clock that is {titan.time_ratio:.2f} times what rs takes"
+        text += f". By the clock Titan takes {titan.time_ratio:.2f} times as long as rs"
         text += f" ({main.times.caption})"
     if printed is not None:
         text += f"; the paper has {printed.time_ratio:g} of the time on its board, pipelined"
@@ -100,28 +100,33 @@ def _arrives(row: Row) -> str:
 
 
 def _baselines(evidence: Evidence, main: Setting) -> Finding | None:
-    """Say which baselines are on the side of rs on which the paper's Table 1 has them."""
+    """Say which baselines are on the side of rs that Table 1 has them on, which on the other."""
     random = table1_cell(main.model, "rs")
     found = [gain for gain in gains(main.group, "rs") if gain.interval.number >= ENOUGH]
     agree: list[str] = []
-    differ: list[str] = []
+    oppose: list[str] = []
+    beside: list[str] = []
     for gain in found:
         printed = table1_cell(main.model, gain.selector)
         if random is None or printed is None or gain.selector not in PAPER_SELECTORS[1:-1]:
             continue
         there = "above" if printed.accuracy > random.accuracy else "below"
         words = f"{gain.label} {bracketed(gain.interval)}, paper {there}"
-        (agree if side(gain.interval) == there else differ).append(words)
-    if not agree + differ:
+        group = {there: agree, "beside": beside}.get(side(gain.interval), oppose)
+        group.append(words)
+    number = len(agree) + len(oppose) + len(beside)
+    if not number:
         return None
-    differs = "differs" if len(agree) == 1 else "differ"
-    does = "does" if len(differ) == 1 else "do"
     text = (
-        f"Of {len(agree) + len(differ)} others in Table 1, {len(agree)} {differs} from rs as the "
-        f"paper has it{_listed(agree)}; {len(differ)} {does} not{_listed(differ)}; in points, "
-        "with 95 % intervals."
+        f"Of {number} others in Table 1, {_differ(agree)} from rs as the paper has "
+        f"it{_listed(agree)}; {_differ(oppose)} the other way{_listed(oppose)}; {len(beside)} "
+        f"cannot be told apart from rs{_listed(beside)}; in points, with 95 % intervals."
     )
     return Finding("The other selectors", text, _command(evidence, "gain"))
+
+
+def _differ(words: Sequence[str]) -> str:
+    return f"{len(words)} {'differs' if len(words) == 1 else 'differ'}"
 
 
 def _listed(words: Sequence[str]) -> str:

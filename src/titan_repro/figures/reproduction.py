@@ -77,12 +77,14 @@ def _decided(judgements: Sequence[Judgement]) -> Table:
             our_value(each),
             str(each.seeds or ""),
             each.verdict.value,
+            each.note,
         ]
         for verdict in shown
         for each in judgements
         if each.verdict is verdict
     ]
-    return Table("Decided claims", ("claim", "paper", "here [95 %]", "seeds", "verdict"), rows)
+    header = ("claim", "paper", "here [95 %]", "seeds", "verdict", "what differs, held against")
+    return Table("Decided claims", header, rows)
 
 
 def _runs(evidence: Evidence, found: Sequence[Origin]) -> Table:

@@ -28,11 +28,11 @@ NOT_KEPT = "not kept"
 
 NOTES = (
     "Of the trained samples, means over seeds. Most and least: the class that was trained "
-    "most and least often, over how often it came. Distance: total variation between class shares "
-    "trained and arriving. Never: part of the training set that was never trained. Entropy: of the "
-    "trained samples over the training set, 1 if all of it was trained equally often; compare rs, "
-    "which has not had time for all in a short run. Repeats: of a sample that stood in its batch "
-    "already.",
+    "most and least often in all seeds together, over how often it came. Distance: total variation "
+    "between class shares trained and arriving, of each seed apart; that of rs is chance's part. "
+    "Never: part of the training set that was never trained. Entropy: of the trained samples over "
+    "the training set, 1 if all of it was trained equally often; compare rs, which has not had "
+    "time for all in a short run. Repeats: of a sample that stood in its batch already.",
     "not kept: runs from before exports had it, or data whose size is not on record; exporting "
     "their folders again fills it in.",
 )

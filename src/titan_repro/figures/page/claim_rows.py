@@ -103,6 +103,10 @@ def verdict_words(judgements: Sequence[Judgement]) -> str:
     claims, checks = claims_of(judgements), contradictions_of(judgements)
     counts = dict(verdict_counts(claims))
     parts = ", ".join(f"{number} {PLURAL[verdict]}" for verdict, number in counts.items())
+    trivial = sum(each.by_definition for each in claims)
+    if trivial:
+        held = f"{counts[Verdict.HOLDS]} {PLURAL[Verdict.HOLDS]}"
+        parts = parts.replace(held, f"{held} ({trivial} by definition, rs against itself)", 1)
     text = f"Of the paper's {count_of(len(claims), 'claim')}, {parts}."
     failed = sum(each.verdict is Verdict.FAILS for each in checks)
     apart = f" Of {len(checks)} checks of its numbers against one another, {failed} fail."
