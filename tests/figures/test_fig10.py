@@ -7,6 +7,7 @@ import pytest
 from handmade import run, runs_of
 from titan_repro.analysis.clocks import OwnClock
 from titan_repro.figures import fig10
+from titan_repro.figures.end_labels import SIZE
 from titan_repro.figures.figure import draw_to
 from titan_repro.figures.style import PAPER_COLOUR
 
@@ -73,11 +74,10 @@ def test_lines_of_many_evaluations_are_moving_means():
 def test_names_at_the_ends_do_not_cover_each_other():
     _, axes = fig10.panels(data())
     fig10.draw(data(), axes)
-    places = sorted(text.xy[1] for text in axes[0].texts)
-    low, high = axes[0].get_ylim()
-    gaps = [b - a for a, b in pairwise(places)]
+    places = sorted(text.xyann[1] for text in axes[0].texts)  # shares of the axes' height
+    height = 72 * axes[0].get_window_extent().height / axes[0].figure.dpi
     assert len(places) == 5
-    assert min(gaps) >= 0.99 * fig10.NAMES_APART * (high - low)
+    assert min(b - a for a, b in pairwise(places)) >= 0.99 * SIZE / height
 
 
 def test_tables_tell_devices_bytes_and_the_paper():

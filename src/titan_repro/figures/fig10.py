@@ -20,7 +20,7 @@ from titan_repro.analysis.load import Runs, load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.figures.comparison import comparison_tables
 from titan_repro.figures.curves import draw_panel, draw_paper_curve, paper_panel
-from titan_repro.figures.end_labels import apart
+from titan_repro.figures.end_labels import EndLabel, write_at_ends
 from titan_repro.figures.style import PAPER_COLOUR, looks, pyplot
 from titan_repro.figures.table import Table, no_runs
 from titan_repro.figures.titles import setting_title
@@ -35,8 +35,6 @@ SMOOTHED = 10
 """SMOOTHED: of so many parts of a curve each is averaged to a point."""
 
 FOREMOST = ("rs", "stratified", "cis", "titan")
-NAMES_APART = 0.032
-"""NAMES_APART: least distance of two names at the ends of lines, as a share of the axis."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +98,10 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
         )
         panel.xaxis.set_major_formatter("{x:,.0f}")
         panel.set_xlim(0, max(1, group["rounds"].max()))
-        _write_names(panel, ends)
+        write_at_ends(panel, ends)
 
 
-End = tuple[float, str, str]
-"""Where a line ends, % accuracy; its name; its colour."""
-
-
-def _ours(axes: Any, curves: pd.DataFrame) -> list[End]:
+def _ours(axes: Any, curves: pd.DataFrame) -> list[EndLabel]:
     """Draw the mean over seeds of each label, and the range of the foremost; return the ends."""
     look_of, ends, window = looks(curves["selector"]), [], _window(curves)
     for label in order_labels(curves["label"]):
@@ -129,7 +123,9 @@ def _ours(axes: Any, curves: pd.DataFrame) -> list[End]:
             low, high = by_round["min"], by_round["max"]
             axes.fill_between(by_round.index, low, high, color=look.colour, alpha=0.1, linewidth=0)
         end = float(by_round["mean"].iloc[-1])
-        ends.append((end, f"{label} {end:.1f} ({seeds} seed{'s' * (seeds > 1)})", look.colour))
+        words = f"{label} {end:.1f} ({seeds} seed{'s' * (seeds > 1)})"
+        x = float(by_round.index[-1])
+        ends.append(EndLabel(x, end, words, look.colour, bold=foremost))
     return ends
 
 
@@ -143,7 +139,7 @@ def _how_smoothed(window: int) -> str:
     return f"; moving mean of {window} evaluations" if window > 1 else ""
 
 
-def _paper(axes: Any, group: pd.DataFrame) -> list[End]:
+def _paper(axes: Any, group: pd.DataFrame) -> list[EndLabel]:
     """Draw the paper's curves as far as our runs go, if they are of this setting; their ends."""
     if not _is_the_papers(group):
         return []
@@ -156,7 +152,8 @@ def _paper(axes: Any, group: pd.DataFrame) -> list[End]:
             continue
         draw_paper_curve(axes, drawn, look_of[selector], selector, FIGURE)
         end = float(drawn["accuracy"].iloc[-1])
-        ends.append((end, f"{selector} {end:.1f} (paper, {MODEL})", PAPER_COLOUR))
+        x, words = float(drawn["round"].iloc[-1]), f"{selector} {end:.1f} (paper, {MODEL})"
+        ends.append(EndLabel(x, end, words, PAPER_COLOUR))
     return ends
 
 
@@ -165,25 +162,6 @@ def _is_the_papers(group: pd.DataFrame) -> bool:
     told = federation_of(group.iloc[0].to_dict()) or {}
     same = all(told.get(key) == value for key, value in PAPER_SETTING.items())
     return same and bool(group.iloc[0]["task"] == CURVES_TASK)
-
-
-def _write_names(axes: Any, ends: Sequence[End]) -> None:
-    """Write the names of lines to the right of their ends, none over another."""
-    low, high = axes.get_ylim()
-    ends = sorted(ends)
-    places = apart([end for end, _, _ in ends], NAMES_APART * (high - low), low, high)
-    for at, (_, name, colour) in zip(places, ends, strict=True):
-        axes.annotate(
-            name,
-            (1.0, float(at)),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7.5,
-            color=colour,
-            annotation_clip=False,
-        )
 
 
 def _devices(group: pd.DataFrame) -> Table:
