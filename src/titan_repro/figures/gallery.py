@@ -130,7 +130,7 @@ def differing(gallery: Gallery, folder: Path, *, alike: bool = True) -> list[str
 
 
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
-_LONG_NUMBER = re.compile(rb"-?\d+\.\d{7,}")
+_INEXACT = re.compile(rb"-?\d+\.\d{7,}|(?<![\w.])-0(?![\w.])")
 
 
 def _same(old: bytes | None, new: bytes) -> bool:
@@ -151,8 +151,12 @@ def _drawing(pdf: bytes) -> list[bytes]:
     for found in _STREAM.finditer(pdf):
         with suppress(zlib.error):
             text = zlib.decompress(found[1])
-            parts.append(_LONG_NUMBER.sub(lambda number: b"%.6f" % float(number[0]), text))
+            parts.append(_INEXACT.sub(_rounded, text))
     return parts
+
+
+def _rounded(number: re.Match[bytes]) -> bytes:
+    return b"%.12g" % (round(float(number[0]), 6) + 0.0)  # minus zero is zero
 
 
 def drawn_elsewhere(gallery: Gallery, folder: Path) -> list[str]:
