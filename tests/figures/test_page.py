@@ -137,12 +137,13 @@ def test_the_headline_counts_verdicts_and_contradictions_apart():
 
 
 def test_a_claim_shows_its_number_its_interval_and_its_runs():
+    behind = ("run3", "measurement")  # which the page does not list
     held = judged(
-        "headline.accuracy", Verdict.HOLDS, runs=("run3",), value=5.0, interval=(4.0, 6.0), seeds=3
+        "headline.accuracy", Verdict.HOLDS, runs=behind, value=5.0, interval=(4.0, 6.0), seeds=3
     )
     document = page(evidence(*RUNS, judgements=[held]), OUTPUT)
     assert "5 points [4, 6]" in facts(document).text
-    assert '<a href="#run-run3">run3</a>' in document
+    assert '<dd><a href="#run-run3">run3</a> measurement</dd>' in document
 
 
 def test_filters_hide_what_they_do_not_name_and_say_when_nothing_is_left():

@@ -90,6 +90,7 @@ def _context(evidence: Evidence, output: Path) -> dict[str, Any]:
         "checks": checks_table(evidence.board),
         "register": _register(evidence),
         "runs": found,
+        "listed": {run.run_id for run in found},  # claims rest on measurements and sweeps, too
         "source": evidence.source,
         "data_link": os.path.relpath(evidence.source, output.parent),
         "downloads": [
