@@ -130,13 +130,14 @@ def test_a_network_of_another_kind_is_paired_too_and_divergence_is_counted():
     assert effect.gain.deltas == pytest.approx([-20])
 
 
-def test_runs_are_compared_where_most_pairs_are_and_then_beyond():
+def test_runs_are_compared_at_the_most_rounds_that_half_of_the_pairs_have_and_then_beyond():
     short, long = ((50, 0.3), (100, 0.5)), ((50, 0.3), (100, 0.5), (200, 0.7))
     near, far = effects(
         recorded(at=long),
         recorded(seed=1, at=short),
         recorded(delay=0, at=((50, 0.3), (100, 0.6))),
         recorded(delay=0, seed=1, at=((50, 0.3), (100, 0.6))),
+        recorded("rs", at=((50, 0.2),)),  # of 4 pairs at 50 rounds 3 go on to 100 and 1 to 200
         recorded(blocks=2, at=((50, 0.3), (100, 0.5), (200, 0.6))),
     )
     assert (set(near.group["rounds"]), near.later) == ({100}, False)

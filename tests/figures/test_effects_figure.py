@@ -63,3 +63,16 @@ def test_the_largest_effect_is_on_top_and_its_colour_says_what_it_is(tmp_path):
 def test_no_pair_at_all_is_one_line(tmp_path):
     with pytest.raises(RunFolderError, match="no runs with a default Titan of the same seed; tit"):
         effects.load(tmp_path, lambda device: None)
+
+
+def test_a_long_panel_has_a_column_of_its_own():
+    lines = [effect(f"filter.budget={number}", 0.1, 0.2) for number in range(30)]
+    data = effects.Data([family(*lines[:3]), family(*lines), family(*lines[:4])], 0)
+    figure, axes = effects.panels(data)
+    effects.draw(data, axes)
+    figure.canvas.draw()
+    short, long, other = (panel.get_position() for panel in axes)
+    assert short.x0 == pytest.approx(other.x0)
+    assert other.y0 > short.y1  # below it
+    assert abs(long.x0 - short.x0) > 0.4
+    assert long.height > 4 * short.height

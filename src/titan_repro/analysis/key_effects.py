@@ -48,7 +48,7 @@ class FamilyEffects:
 
     group: one row a run, as `Runs.summaries`. effects: of other selectors, then of keys, those with
         the largest effect first; of one key, from gain to loss.
-    later: whether this is beyond the rounds at which most pairs are.
+    later: whether this is beyond the first rounds that `find_effects` gives.
     """
 
     group: pd.DataFrame
@@ -59,8 +59,9 @@ class FamilyEffects:
 def find_effects(found: Collection, default_of: DefaultOf) -> list[FamilyEffects]:
     """Return the effects of every family of runs that has pairs, at one or more numbers of rounds.
 
-    The first is that with the most pairs, the largest of several; then all larger ones that have
-    some. Runs whose default is not known are left out.
+    The first is the largest with at least half as many pairs as any number of rounds has: a few
+    short runs more do not outweigh longer ones. Then all larger ones that have some. Runs whose
+    default is not known are left out.
     """
     rows = [row for run in found.runs if (row := _row(run, default_of)) is not None]
     table = pd.DataFrame(rows)
@@ -78,11 +79,11 @@ def _family(family: pd.DataFrame) -> list[FamilyEffects]:
     pairs = {rounds: _pairs(group) for rounds, group in cut.items()}
     if not any(pairs.values()):
         return []
-    most = max(pairs, key=lambda rounds: (pairs[rounds], rounds))
+    first = max(rounds for rounds, number in pairs.items() if 2 * number >= max(pairs.values()))
     return [
-        FamilyEffects(cut[rounds], _ranked(cut[rounds]), rounds > most)
+        FamilyEffects(cut[rounds], _ranked(cut[rounds]), rounds > first)
         for rounds, number in pairs.items()
-        if rounds >= most and number
+        if rounds >= first and number
     ]
 
 

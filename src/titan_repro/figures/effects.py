@@ -1,15 +1,15 @@
 """What each key is worth beside the default Titan, the keys with the largest effects on top.
 
-A panel a task and model: a line a change, a dot a seed, and the mean with its 95 % interval: blue
-where the change gains, red where it loses, grey where the interval holds 0. Other selectors come
-first, as a yardstick.
+A panel a task and model, as high as it has lines: a line a change, a dot a seed, and the mean with
+its 95 % interval: blue where the change gains, red where it loses, grey where the interval holds 0.
+Other selectors come first, as a yardstick.
 """
 
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import ceil, isnan
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from titan_repro.records.collect import collect
 
 EXPERIMENTS = ("register", "filters")
 
+HEIGHT_OF_LINE, AROUND_PANEL = 0.2, 1.0  # inches
 BETTER, WORSE, UNKNOWN = "#2b6cb0", "#c0392b", "#8a8a8a"
 
 NOTES = (
@@ -89,24 +90,38 @@ def _table(one: FamilyEffects, notes: Sequence[str]) -> Table:
 
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with an axes a family of runs, two a row."""
+    """Return a figure with an axes a family of runs, in two columns, as high as its lines need."""
     shown = _shown(data)
-    columns = min(len(shown), 2)
-    rows = ceil(len(shown) / columns)
-    height = 1.3 + 0.21 * max(len(_paired(one)) for one in shown)
-    figure, grid = pyplot().subplots(
-        rows, columns, figsize=(6.6 * columns, height * rows), squeeze=False
-    )
-    for axes in grid.flat[len(shown) :]:
-        axes.remove()
-    return figure, list(grid.flat[: len(shown)])
+    columns = _columns([AROUND_PANEL + HEIGHT_OF_LINE * len(_paired(one)) for one in shown])
+    height = max(sum(column.values()) for column in columns)
+    figure = pyplot().figure(figsize=(6.6 * len(columns), height))
+    places = figure.add_gridspec(1, len(columns))
+    made: dict[int, Any] = {}
+    for place, column in zip(places, columns, strict=True):
+        empty = height - sum(column.values())
+        ratios = [*column.values(), *([empty] if empty > 0 else [])]
+        grid = place.subgridspec(len(ratios), 1, height_ratios=ratios)
+        made |= {number: figure.add_subplot(grid[row]) for row, number in enumerate(column)}
+    return figure, [made[number] for number in range(len(shown))]
+
+
+def _columns(heights: Sequence[float]) -> list[dict[int, float]]:
+    """Share panels out to one or two columns, the highest first, to the column that is lower.
+
+    Returns each column's panels, by their number, from the top, with their heights.
+    """
+    columns: list[dict[int, float]] = [{} for _ in heights[:2]]
+    for number in sorted(range(len(heights)), key=lambda number: (-heights[number], number)):
+        lowest = min(columns, key=lambda column: sum(column.values()))
+        lowest[number] = heights[number]
+    return columns
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw a family of runs on each of the axes."""
     for panel, one in zip(axes, _shown(data), strict=True):
         _panel(panel, _paired(one)[::-1])
-        panel.set_title(textwrap.fill(setting_title(one.group), 70), fontsize="small")
+        panel.set_title(textwrap.fill(setting_title(one.group), 60), fontsize="small")
 
 
 def _shown(data: Data) -> list[FamilyEffects]:
@@ -132,7 +147,7 @@ def _panel(axes: Any, effects: Sequence[KeyEffect]) -> None:
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.set_ylim(-0.5, len(names) - 0.5)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("points of accuracy over the default Titan of the same seed")
+    axes.set_xlabel("points over the default Titan of the same seed")
     leave_out_collapses(axes, [effect.gain for effect in effects])
 
 
