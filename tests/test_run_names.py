@@ -37,7 +37,7 @@ NAMES = [
     ("selector=gradmatch", "b420c3a8b4b0"),
     ("selector=kcenter", "0741611388bc"),
     ("selector=rs2", "9a368973910a"),
-    ("selector=ours", "cd145c1af051"),
+    ("selector=ours", "b20854cf7958"),
     ("stream=drift", "c5c7a7f33be0"),
     ("stream=drift stream.period=200 stream.window=0.3", "a80d937d7323"),
     ("stream=feature_noise stream.sigma=0.5", "08633f07fccc"),

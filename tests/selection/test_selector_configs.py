@@ -106,7 +106,7 @@ def test_ours_has_a_filter_that_looks_at_no_feature_and_settings_that_follow_no_
     assert bound(config, "selector.policy") == {
         "_target_": "titan_repro.selection.defensive.DefensiveImportanceSampling",
         "gradient": "logits",
-        "share": 0.5,
+        "share": 1.0,
         "power": 2.0,
     }
 

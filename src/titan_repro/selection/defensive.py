@@ -1,4 +1,4 @@
-"""Defensive importance sampling: a part of the batch by what is still wrong, the rest at random.
+"""Defensive importance sampling: a share of the batch by what is still wrong, the rest at random.
 
 A selector of this project's own, not of the paper; docs/selector.md has its reasons and its trials.
 Of M candidates, number i is expected in the batch of B
@@ -7,10 +7,10 @@ Of M candidates, number i is expected in the batch of B
 
 times, with the c for which the sum of pi is B, and trained with weight 1. By default s = |p - y|^2,
 the candidate's Brier score, which costs a forward pass and is at most 2. The batch is meant to be
-biased: it leans towards what the network still gets wrong, classes and samples alike. How far is
-bounded: as c >= B, nobody is expected less than (1 - share) times as often as in a random batch,
-and no class is; nobody comes twice. Mixing the uniform distribution into a proposal is Hesterberg's
-defensive mixture (Technometrics 1995), who bounds the weights of an estimate by it.
+biased: it leans towards what the network still gets wrong, classes and samples alike. A share below
+1 bounds how far: as c >= B, nobody is expected less than (1 - share) times as often as in a random
+batch, and no class is; nobody comes twice. Mixing the uniform distribution into a proposal is
+Hesterberg's defensive mixture (Technometrics 1995), who bounds the weights of an estimate by it.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,8 @@ class DefensiveImportanceSampling:
     """Draws B different candidates, by a mixture of gradient norms and the uniform distribution.
 
     gradient: last_layer | logits (default) | full, whose norm |g| is meant.
-    share: of the batch that norms distribute, 0 to 1; 0 is a class-stratified random batch.
+    share: of the batch that norms distribute, 0 to 1 (default); 0 is a class-stratified random
+        batch.
     power: of the norm, above 0; the larger, the more goes to the largest norms.
 
     The draw is systematic along the classes (`sampling.draw`): how many of a class are in the batch
@@ -39,7 +40,7 @@ class DefensiveImportanceSampling:
     """
 
     def __init__(
-        self, gradient: Gradient = "logits", share: float = 0.5, power: float = 2.0
+        self, gradient: Gradient = "logits", share: float = 1.0, power: float = 2.0
     ) -> None:
         self.needs = needs_of(gradient)
         if not 0 <= share <= 1:
