@@ -51,6 +51,30 @@ def test_a_selector_is_called_by_its_name_and_by_choices_that_differ(make):
     assert len(runs.curves) == 5 * 3
 
 
+def test_what_most_runs_of_a_selector_have_is_not_in_their_names(make):
+    make("selector=titan")
+    make("selector=titan", "seed=1")
+    make("selector=titan", "filter.budget=20")
+    make("selector=titan", "filter.budget=20", "filter.score=div")
+    runs = load_runs(make.runs)
+    assert sorted(runs.summaries["label"]) == [
+        "titan filter.budget=20",  # two have 20 and two 30, so both are named
+        "titan filter.budget=20 filter.score=div",
+        "titan filter.budget=30",
+        "titan filter.budget=30",
+    ]
+    make("selector=titan", "seed=2")
+    runs = load_runs(make.runs)
+    assert sorted(runs.summaries["label"]) == [
+        *["titan"] * 3,
+        "titan filter.budget=20",
+        "titan filter.budget=20 filter.score=div",
+    ]
+    assert runs.remarks() == [
+        "choices where a name gives no others: titan (filter.budget=30, filter.score=rep_plus_div)"
+    ]
+
+
 def test_settings_that_differ_are_told_apart(make):
     make("selector=rs")
     make("selector=rs", "batch_size=5")

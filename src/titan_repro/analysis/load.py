@@ -36,14 +36,15 @@ class Runs:
     summaries: a row a run that has a milestone at N, or diverged before: the columns of
         `Collection.table`, of which `status` (finished, diverged), `rounds` (N), `rounds_done`,
         `final_*`, `weights_sha256` and `seconds_per_round` are those at N, and two more. `label`:
-        the selector's name, with the choices that tell it from other runs of the same selector
-        where there are any. `detail`: likewise what tells the run's setting from others of its
-        task, model and stream.
+        the selector's name, with the choices that are not what most runs of the same selector
+        have; with all that differ where no value is the most frequent. `detail`: likewise what
+        tells the run's setting from others of its task, model and stream.
     curves: long form: run_id, round, accuracy, loss, train_seconds, and the run's label, task,
         model, setting and seed.
     recorded: all else that is kept of each run, by its id.
     longer: how many of the runs go on after N.
     left_out: runs without a milestone at N. damaged: a line for each that cannot be read.
+    usual: the choices that labels leave out; empty if no selector has runs with several.
     """
 
     summaries: pd.DataFrame
@@ -52,6 +53,7 @@ class Runs:
     longer: int = 0
     left_out: tuple[LeftOut, ...] = ()
     damaged: tuple[str, ...] = ()
+    usual: str = ""
 
     def settings(self) -> list[pd.DataFrame]:
         """Return the rows of `summaries`, a table a setting, in their order."""
@@ -66,6 +68,8 @@ class Runs:
             lines.append(f"left out, not measured there: {_told(self.left_out)}")
         if self.damaged:
             lines.append(f"left out {len(self.damaged)} damaged: {'; '.join(self.damaged)}")
+        if self.usual:
+            lines.append(f"choices where a name gives no others: {self.usual}")
         return lines
 
 
@@ -104,7 +108,12 @@ def runs_at(
     if not cut:
         raise RunFolderError(_nothing(found, left_out, rounds))
     summaries = pd.DataFrame(cut, columns=table.columns)
-    summaries = summaries.assign(label=_labels(summaries), detail=_details(summaries))
+    usual = _usual_choices(summaries)
+    named = [
+        _label(selector, _flatten(choices), usual)
+        for selector, choices in zip(summaries["selector"], summaries["choices"], strict=True)
+    ]
+    summaries = summaries.assign(label=named, detail=_details(summaries))
     return Runs(
         summaries,
         _curves(found, summaries),
@@ -112,6 +121,7 @@ def runs_at(
         longer,
         tuple(left_out),
         found.damaged,
+        _told_choices(usual),
     )
 
 
@@ -192,23 +202,46 @@ def _told(left_out: "list[LeftOut] | tuple[LeftOut, ...]") -> str:
     return f"{', '.join(kinds)}; titan-report runs names them"
 
 
-def _labels(summaries: pd.DataFrame) -> list[str]:
-    """Name each run by its selector and by the choices that differ within that selector."""
-    flat = [_flatten(choices) for choices in summaries["choices"]]
-    selectors = list(summaries["selector"])
-    values: dict[tuple[str, str], set[str]] = {}
-    for selector, choices in zip(selectors, flat, strict=True):
-        for key, value in choices.items():
-            values.setdefault((selector, key), set()).add(value)
-    labels = []
-    for selector, choices in zip(selectors, flat, strict=True):
-        telling = [
-            f"{key}={value}"
-            for key, value in sorted(choices.items())
-            if len(values[selector, key]) > 1
-        ]
-        labels.append(" ".join([selector, *telling]))
-    return labels
+def _usual_choices(summaries: pd.DataFrame) -> dict[str, dict[str, str | None]]:
+    """Return for each selector the choices that differ among its runs, and what most have.
+
+    None where no value is more frequent than all others.
+    """
+    seen: dict[str, dict[str, Counter[str]]] = {}
+    for selector, choices in zip(summaries["selector"], summaries["choices"], strict=True):
+        for key, value in _flatten(choices).items():
+            seen.setdefault(selector, {}).setdefault(key, Counter())[value] += 1
+    return {
+        selector: {key: _most(found) for key, found in sorted(keys.items()) if len(found) > 1}
+        for selector, keys in seen.items()
+    }
+
+
+def _most(numbers: Counter[str]) -> str | None:
+    (value, most), (_, second) = numbers.most_common(2)
+    return value if most > second else None
+
+
+def _label(
+    selector: str, choices: Mapping[str, str], usual: Mapping[str, Mapping[str, str | None]]
+) -> str:
+    """Name a run by its selector and by the choices that are not what the selector usually has."""
+    telling = [
+        f"{key}={choices[key]}"
+        for key, value in usual.get(selector, {}).items()
+        if key in choices and choices[key] != value
+    ]
+    return " ".join([selector, *telling])
+
+
+def _told_choices(usual: Mapping[str, Mapping[str, str | None]]) -> str:
+    """Say what a selector's name stands for where it has runs with other choices, too."""
+    told = [
+        f"{selector} ({', '.join(f'{key}={value}' for key, value in keys.items() if value)})"
+        for selector, keys in usual.items()
+        if any(keys.values())
+    ]
+    return "; ".join(told)
 
 
 def _details(summaries: pd.DataFrame) -> "pd.Series[str]":
