@@ -21,7 +21,7 @@ from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.gain import leave_out_collapses, with_interval
-from titan_repro.figures.style import pyplot
+from titan_repro.figures.packed import packed
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
 from titan_repro.records.collect import collect
@@ -90,31 +90,9 @@ def _table(one: FamilyEffects, notes: Sequence[str]) -> Table:
 
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with an axes a family of runs, in two columns, as high as its lines need."""
-    shown = _shown(data)
-    columns = _columns([AROUND_PANEL + HEIGHT_OF_LINE * len(_paired(one)) for one in shown])
-    height = max(sum(column.values()) for column in columns)
-    figure = pyplot().figure(figsize=(6.6 * len(columns), height))
-    places = figure.add_gridspec(1, len(columns))
-    made: dict[int, Any] = {}
-    for place, column in zip(places, columns, strict=True):
-        empty = height - sum(column.values())
-        ratios = [*column.values(), *([empty] if empty > 0 else [])]
-        grid = place.subgridspec(len(ratios), 1, height_ratios=ratios)
-        made |= {number: figure.add_subplot(grid[row]) for row, number in enumerate(column)}
-    return figure, [made[number] for number in range(len(shown))]
-
-
-def _columns(heights: Sequence[float]) -> list[dict[int, float]]:
-    """Share panels out to one or two columns, the highest first, to the column that is lower.
-
-    Returns each column's panels, by their number, from the top, with their heights.
-    """
-    columns: list[dict[int, float]] = [{} for _ in heights[:2]]
-    for number in sorted(range(len(heights)), key=lambda number: (-heights[number], number)):
-        lowest = min(columns, key=lambda column: sum(column.values()))
-        lowest[number] = heights[number]
-    return columns
+    """Return a figure with an axes a family of runs, as high as its lines need."""
+    heights = [AROUND_PANEL + HEIGHT_OF_LINE * len(_paired(one)) for one in _shown(data)]
+    return packed(heights, width=6.6)
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:

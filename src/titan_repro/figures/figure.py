@@ -24,7 +24,7 @@ from titan_repro.errors import ConfigurationError
 from titan_repro.figures.pictures import check_format, save_picture
 from titan_repro.figures.table import Table
 
-OURS = ("gain", "why", "selection", "effects", "schedule")
+OURS = ("gain", "equal_time", "why", "selection", "effects", "schedule")
 """Figures that the paper does not have."""
 
 ReplayOn = Callable[[str], Replay]

@@ -31,7 +31,15 @@ EXPERIMENTS = (
     "campaign_resnet50",
     "campaign_resnet34",
 )
-FURTHER = ("campaign_long", "fig7", "table1_images", "table1_audio", "table1_movement")
+FURTHER = (
+    "campaign_long",
+    "campaign_ours",
+    "campaign_ours_movement",
+    "fig7",
+    "table1_images",
+    "table1_audio",
+    "table1_movement",
+)
 """Experiments of which runs are shown, but none is missed."""
 
 NOTES = (
