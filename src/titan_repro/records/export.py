@@ -64,10 +64,17 @@ def is_export(folder: Path) -> bool:
 
 
 def read_export(folder: Path) -> list[RecordedRun]:
-    """Return the runs of an export, by id.
+    """Return the runs of an export, by id. One that is read again as it was is not read again.
 
     Raises RunFolderError, naming them in one line, if files are missing or have changed.
     """
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    states = [(path.name, path.stat()) for path in files]
+    return list(_read_export(folder, *((n, at.st_mtime_ns, at.st_size) for n, at in states)))
+
+
+@lru_cache(maxsize=1)  # every figure of a place reads it
+def _read_export(folder: Path, *_written: tuple[str, int, int]) -> tuple[RecordedRun, ...]:
     runs, metadata = _read(folder / RUNS)
     found = metadata.get(_FORMAT_KEY, b"another file").decode()
     if found != FORMAT:
@@ -78,7 +85,7 @@ def read_export(folder: Path) -> list[RecordedRun]:
     if wrong:
         raise _damaged(folder, ", ".join(wrong))
     parts = {name: _Rows(_part(folder, name, name in checksums)) for name in PARTS}
-    return [ExportedRun(folder, row, parts) for row in runs.to_pylist()]
+    return tuple(ExportedRun(folder, row, parts) for row in runs.to_pylist())
 
 
 def exported_result(folder: Path, run_id: str, rounds: int) -> dict[str, Any] | None:
