@@ -167,12 +167,15 @@ def leave_out_collapses(axes: Any, ranked: Sequence[Gain]) -> None:
     if len(good) == 0 or len(good) == len(means):
         return
     spread = [gain.deltas for gain in ranked if gain.interval.estimate > -10]
-    ends = [end for gain in ranked for end in (gain.interval.low, gain.interval.high)]
+    shown = [gain.interval for gain in ranked if gain.interval.estimate > -10]
+    ends = [end for interval in shown for end in (interval.low, interval.high)]
     kept = [end for end in ends if np.isfinite(end) and end > -15]
     low, high = min(0.0, *np.concatenate(spread), *kept), max(0.0, *np.concatenate(spread), *kept)
     margin = 0.06 * (high - low)
     axes.set_xlim(low - 3 * margin, high + margin)
     for place, gain in enumerate(ranked):
         if gain.interval.estimate < low - 3 * margin:
-            words = f"{gain.interval.estimate:+.0f}"
-            axes.text(low - 2.5 * margin, place, f"◂ {words}", va="center", fontsize="small")
+            words = f"◂ {gain.interval.estimate:+.0f}"
+            white = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+            left = low - 2.5 * margin
+            axes.text(left, place, words, va="center", fontsize="small", bbox=white, zorder=5)
