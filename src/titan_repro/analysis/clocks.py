@@ -94,7 +94,7 @@ class CostsClock:
         match run["selector"]:
             case "rs" | "stratified" | "rs2":
                 return random
-            case "titan" | "ours" | "titan_random":
+            case name if name in ("titan", *NO_MORE_THAN_TITAN):
                 self._check_same_filter(run)
                 delayed = run["choices"].get("delay", 1)
                 return self.costs.round_ms(

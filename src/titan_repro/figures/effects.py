@@ -26,7 +26,7 @@ from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
 from titan_repro.records.collect import collect
 
-EXPERIMENTS = ("register", "filters")
+EXPERIMENTS = ("register", "filters", "policies")
 
 HEIGHT_OF_LINE, AROUND_PANEL = 0.2, 1.0  # inches
 BETTER, WORSE, UNKNOWN = "#2b6cb0", "#c0392b", "#8a8a8a"
