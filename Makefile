@@ -130,9 +130,7 @@ page: setup
 	$(BIN)/titan-report reproduction results/data
 
 check-figures: setup
-	$(BIN)/titan-report figures results/data results --check
-	$(BIN)/titan-report page results/data --check
-	$(BIN)/titan-report reproduction results/data --check
+	$(BIN)/titan-report results results/data results --check
 
 check-results: setup
 	$(BIN)/python scripts/check_results.py
@@ -142,7 +140,7 @@ all: setup
 	$(call sweeps,$(CAMPAIGN)); \
 	failed=$$status; $(call sweeps,fig1 fig2 fig11,paths.export=results/data); \
 	if [ -d $(RUNS) ]; then $(BIN)/titan-report export $(RUNS) results/data || exit $$?; fi; \
-	$(MAKE) figures page || exit $$?; exit $$((failed | status))
+	$(BIN)/titan-report results results/data results || exit $$?; exit $$((failed | status))
 
 # A figure is drawn from the runs of its experiments, which its module names.
 FIGURES := fig1 fig2 fig5 fig6 fig7 fig8 fig9 fig10 fig11

@@ -1,9 +1,12 @@
-"""titan-report page and reproduction, from the command line, on two tiny runs."""
+"""titan-report page, reproduction and results, from the command line, on two tiny runs."""
+
+from pathlib import Path
 
 import pytest
 from commands import TINY, call
 
 from titan_repro.cli import report
+from titan_repro.figures import gallery
 from titan_repro.figures.page import evidence
 
 
@@ -49,6 +52,27 @@ def test_a_check_tells_a_document_that_is_current_from_one_that_is_not(runs, tmp
         assert (path.read_bytes() if content else None) == content
     report.main(command)
     report.main([*command, "--check"])
+
+
+def test_all_results_at_once_are_those_of_the_single_commands(runs, tmp_path, monkeypatch, capsys):
+    drawn = gallery.Gallery({"fig7.md": b"as drawn"}, ())
+    monkeypatch.setattr(gallery, "draw_all", lambda source, replay_on: drawn)
+    monkeypatch.chdir(tmp_path)
+    report.main(["results", str(runs), "new", "--reproduction", "new/report.md"])
+    for name, single in (
+        ("fig7.md", ["figures", str(runs), "new"]),
+        ("index.html", ["page", str(runs), "--output", "new/index.html"]),
+        ("report.md", ["reproduction", str(runs), "--output", "new/report.md"]),
+    ):
+        report.main([*single, "--check"])
+        content = Path("new", name).read_bytes()
+        Path("new", name).write_bytes(b"older")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            report.main(["results", str(runs), "new", "--reproduction", "new/report.md", "--check"])
+        assert end.value.code == 1
+        assert f"new/{name}" in "".join(capsys.readouterr())
+        Path("new", name).write_bytes(content)
 
 
 def test_a_page_gives_the_command_of_every_run(runs, tmp_path):

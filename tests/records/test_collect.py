@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from simulated_run import provenance, record, simulate
 
@@ -72,6 +73,14 @@ def test_curves_know_their_run(runs: Path) -> None:
     assert list(table["round"]) == [2, 4, 6, 2, 4, 2, 4, 6]
     assert list(table["selector"]) == ["rs"] * 3 + ["titan"] * 5
     assert list(table["seed"]) == [0] * 5 + [3] * 3
+
+
+def test_curves_of_some_runs_are_their_rows_of_all(runs: Path) -> None:
+    found = collect(runs)
+    table = found.curves()
+    for only in ([], ["no such run"], [table["run_id"].iloc[-1]], set(table["run_id"])):
+        expected = table[table["run_id"].isin(list(only))].reset_index(drop=True)
+        pd.testing.assert_frame_equal(found.curves(only), expected, check_dtype=len(expected) > 0)
 
 
 def spoil(file: Path) -> None:

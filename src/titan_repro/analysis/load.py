@@ -174,7 +174,8 @@ def _curves(found: Collection, summaries: pd.DataFrame) -> pd.DataFrame:
     points = ["run_id", "round", "accuracy", "loss", "train_seconds"]
     facts = ["run_id", "label", "selector", "task", "model", "setting", "seed"]
     ends = summaries[[*facts, "rounds"]]
-    curves = found.curves()[points].drop_duplicates(["run_id", "round"]).merge(ends, on="run_id")
+    curves = found.curves(set(summaries["run_id"]))[points].drop_duplicates(["run_id", "round"])
+    curves = curves.merge(ends, on="run_id")
     return curves[curves["round"] <= curves["rounds"]].drop(columns="rounds").reset_index(drop=True)
 
 

@@ -43,25 +43,35 @@ class Device:
 
 
 class Replay:
-    """Replays runs on one device, counting each network and selector once."""
+    """Replays runs on one device, counting each network and selector once.
+
+    What it has replayed on a modelled board it keeps, as many figures ask for the same runs.
+    """
 
     def __init__(self, device: Device, count_rounds: CountRounds) -> None:
         self.device = device
         self._count_rounds = count_rounds
         self._counters: dict[str, RoundCounter] = {}
+        self._replayed: dict[tuple[RecordedRun, int], Replayed] = {}
 
     def run(self, run: RecordedRun, summary: Mapping[Any, Any]) -> Replayed:
         """Replay one run until the `rounds_done` of `summary`, its row of `Runs.summaries`.
 
         Raises ConfigurationError if the device cannot say what it costs.
         """
-        config = run.config
-        if self.device.board is None:
+        board = self.device.board
+        if board is None:
             _check_measured_here(self.device, run)
             return _measured(run, summary)
-        counter, rounds = self._counter(config), run.sizes(int(summary["rounds_done"]))
-        delay, idle, local = config["delay"], _idle(config), local_rounds(config)
-        return modelled(self.device.board, counter, rounds, delay, idle, local)
+        asked = run, int(summary["rounds_done"])
+        if asked not in self._replayed:
+            self._replayed[asked] = self._on_board(board, *asked)
+        return self._replayed[asked]
+
+    def _on_board(self, board: Board, run: RecordedRun, rounds: int) -> Replayed:
+        config = run.config
+        counter, sizes = self._counter(config), run.sizes(rounds)
+        return modelled(board, counter, sizes, config["delay"], _idle(config), local_rounds(config))
 
     def counter(self, run: RecordedRun) -> RoundCounter:
         """Return what counts the rounds of a run."""

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -58,22 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("runs", type=Path, metavar="RUNS", help="folder that titan-run wrote to")
     _figure_option(figure, "the picture, .png .pdf or .svg (results/NAME.png)")
     figure.set_defaults(call=_figure)
-    every = commands.add_parser("figures", help="draw all figures and tables into a folder")
-    every.add_argument("runs", type=Path, metavar="SOURCE", help="folder of run folders, or export")
-    every.add_argument(
-        "folder",
-        type=Path,
-        nargs="?",
-        default=Path("results"),
-        metavar="FOLDER",
-        help="(%(default)s)",
-    )
-    every.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; exit status 1 if a file in FOLDER is another than SOURCE gives",
-    )
-    every.set_defaults(call=_figures)
     chosen = commands.add_parser(
         "selection", help="what selectors chose: classes, noise, samples never, overlap"
     )
@@ -205,26 +190,6 @@ def _figure(options: argparse.Namespace) -> None:
     print(tables)
 
 
-def _figures(options: argparse.Namespace) -> None:
-    from titan_repro.figures.gallery import differing, draw_all, drawn_elsewhere, write_gallery
-
-    gallery = draw_all(options.runs, replay_on)
-    for line in gallery.kept:
-        print(f"titan-report: {line}", file=sys.stderr)
-    if not options.check:
-        changed = write_gallery(gallery, options.folder)
-        print(f"{options.folder}: {len(gallery.files)} files, {len(changed)} of them changed")
-        return
-    for name in drawn_elsewhere(gallery, options.folder):
-        print(f"titan-report: {name}: not compared, drawn by other versions", file=sys.stderr)
-    differ = differing(gallery, options.folder)
-    for name in differ:
-        print(f"{options.folder / name}: differs from what {options.runs} gives")
-    if differ:
-        sys.exit(1)
-    print(f"{options.folder}: {len(gallery.files)} files are what {options.runs} gives")
-
-
 def _selection(options: argparse.Namespace) -> None:
     from titan_repro.analysis.selection_stats import selection_stats
     from titan_repro.figures.figure import draw_to, find
@@ -275,8 +240,12 @@ def _replay(options: argparse.Namespace) -> None:
     print(render(replay_tables(_load(options), replay)))
 
 
+@cache
 def replay_on(*overrides: str) -> "Replay":
-    """Return what replays runs on the device that overrides such as "device=jetson_nano" name."""
+    """Return what replays runs on the device that overrides such as "device=jetson_nano" name.
+
+    The same one for the same overrides, as it knows what it has replayed.
+    """
     from titan_repro.analysis.replay import Replay
 
     return Replay(_device(list(overrides)), _count_rounds)

@@ -1,4 +1,4 @@
-"""`titan-report page` and `reproduction`: all results in one document each."""
+"""`titan-report figures`, `page`, `reproduction`, and all of them at once, `results`."""
 
 import argparse
 import sys
@@ -18,65 +18,122 @@ def add_documents(
     replay_on: "Callable[..., Replay]",
     board_numbers: Callable[[], Mapping[str, float]],
 ) -> None:
-    """Add the two commands to the parser of titan-report.
+    """Add the commands to the parser of titan-report.
 
     replay_on: see `analysis.clocks.choose_clock`. board_numbers: what the modelled board says of
     the paper's numbers about its device.
     """
 
-    def gather(source: Path) -> "Evidence":
+    def gather(options: argparse.Namespace) -> "Evidence":
         from titan_repro.figures.page.evidence import gather
 
-        return gather(source, replay_on, board_numbers())
+        return gather(options.source, replay_on, board_numbers())
 
-    page = commands.add_parser(
-        "page", help="all results on one HTML page: claims, Table 1, curves, costs, every run"
+    def results(options: argparse.Namespace) -> bool:
+        drawn = _figures(options, replay_on)  # first, as it refuses what is neither
+        evidence = gather(options)
+        page = _page(evidence, options, options.folder / "index.html")
+        return all([drawn, page, _reproduction(evidence, options, options.reproduction)])
+
+    def add(name: str, make: Callable[[argparse.Namespace], bool], words: str) -> Any:
+        command = commands.add_parser(name, help=words)
+        command.add_argument(
+            "source", type=Path, metavar="SOURCE", help="an export, or folder of run folders"
+        )
+        command.add_argument(
+            "--check",
+            action="store_true",
+            help="write nothing; exit status 1 if a file is another than SOURCE gives",
+        )
+        command.set_defaults(call=lambda options: None if make(options) else sys.exit(1))
+        return command
+
+    _folder(
+        add(
+            "figures", lambda each: _figures(each, replay_on), "all figures and tables, in a folder"
+        )
     )
-    _takes(page, Path("results", "index.html"))
-    page.set_defaults(call=lambda options: _page(gather(options.source), options))
-    text = commands.add_parser(
-        "reproduction", help="the report of the reproduction: what was run, what came out, doubts"
+    page = add(
+        "page",
+        lambda each: _page(gather(each), each, each.output),
+        "all results on one HTML page: claims, Table 1, curves, costs, every run",
     )
-    _takes(text, Path("REPRODUCTION.md"))
-    text.set_defaults(call=lambda options: _reproduction(gather(options.source), options))
+    _file(page, "--output", Path("results", "index.html"))
+    text = add(
+        "reproduction",
+        lambda each: _reproduction(gather(each), each, each.output),
+        "the report of the reproduction: what was run, what came out, doubts",
+    )
+    _file(text, "--output", REPRODUCTION)
+    every = add("results", results, "all of these at once, in a third of the time")
+    _folder(every)
+    _file(every, "--reproduction", REPRODUCTION)
 
 
-def _takes(command: argparse.ArgumentParser, output: Path) -> None:
+REPRODUCTION = Path("REPRODUCTION.md")
+
+
+def _folder(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "source", type=Path, metavar="SOURCE", help="an export, or folder of run folders"
-    )
-    command.add_argument(
-        "--output", type=Path, default=output, metavar="FILE", help="what to write (%(default)s)"
-    )
-    command.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; exit status 1 unless FILE is what would be written",
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("results"),
+        metavar="FOLDER",
+        help="(%(default)s)",
     )
 
 
-def _page(evidence: "Evidence", options: argparse.Namespace) -> None:
+def _file(command: argparse.ArgumentParser, option: str, default: Path) -> None:
+    command.add_argument(
+        option, type=Path, default=default, metavar="FILE", help="what to write (%(default)s)"
+    )
+
+
+def _figures(options: argparse.Namespace, replay_on: "Callable[..., Replay]") -> bool:
+    """Draw all figures, or hold them against what is there; return whether that is the same."""
+    from titan_repro.figures.gallery import differing, draw_all, drawn_elsewhere, write_gallery
+
+    gallery = draw_all(options.source, replay_on)
+    for line in gallery.kept:
+        print(f"titan-report: {line}", file=sys.stderr)
+    if not options.check:
+        changed = write_gallery(gallery, options.folder)
+        print(f"{options.folder}: {len(gallery.files)} files, {len(changed)} of them changed")
+        return True
+    for name in drawn_elsewhere(gallery, options.folder):
+        print(f"titan-report: {name}: not compared, drawn by other versions", file=sys.stderr)
+    differ = differing(gallery, options.folder)
+    for name in differ:
+        print(f"{options.folder / name}: differs from what {options.source} gives")
+    if not differ:
+        print(f"{options.folder}: {len(gallery.files)} files are what {options.source} gives")
+    return not differ
+
+
+def _page(evidence: "Evidence", options: argparse.Namespace, output: Path) -> bool:
     from titan_repro.figures.page.build import page
 
-    _put(options, page(evidence, options.output))
+    return _put(options, output, page(evidence, output))
 
 
-def _reproduction(evidence: "Evidence", options: argparse.Namespace) -> None:
+def _reproduction(evidence: "Evidence", options: argparse.Namespace, output: Path) -> bool:
     from titan_repro.figures.reproduction import reproduction
 
-    _put(options, reproduction(evidence))
+    return _put(options, output, reproduction(evidence))
 
 
-def _put(options: argparse.Namespace, text: str) -> None:
-    """Write a document, or only hold it against what is there."""
+def _put(options: argparse.Namespace, output: Path, text: str) -> bool:
+    """Write a document, or hold it against what is there; return whether that is the same."""
     if not options.check:
-        _write(options.output, text.encode())
-        return
-    there = options.output.read_bytes() if options.output.is_file() else None
-    if there != text.encode():
-        found = "is not there" if there is None else f"is not what {options.source} gives"
-        print(f"titan-report: {options.output} {found}", file=sys.stderr)
-        sys.exit(1)
+        _write(output, text.encode())
+        return True
+    there = output.read_bytes() if output.is_file() else None
+    if there == text.encode():
+        return True
+    found = "is not there" if there is None else f"is not what {options.source} gives"
+    print(f"titan-report: {output} {found}", file=sys.stderr)
+    return False
 
 
 def _write(output: Path, content: bytes) -> None:

@@ -1,11 +1,13 @@
 """All runs that lie in one place: a folder of run folders, or an export of them."""
 
 import os
+from collections.abc import Collection as Container
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from titan_repro.errors import RunFolderError
@@ -52,18 +54,20 @@ class Collection:
         ]
         return pd.DataFrame(rows, columns=None if rows else ["where", *KEYS])
 
-    def curves(self) -> pd.DataFrame:
-        """Return one row an evaluation. Columns: RUN_COLUMNS, then those of EvaluationRecord."""
-        curves = [
-            run.curve.assign(**{name: run.summary[name] for name in RUN_COLUMNS})
-            for run in self.runs
-        ]
-        columns = [*RUN_COLUMNS, *CURVE_COLUMNS]
-        return (
-            pd.concat(curves, ignore_index=True)[columns]
-            if curves
-            else pd.DataFrame(columns=columns)
-        )
+    def curves(self, only: Container[str] | None = None) -> pd.DataFrame:
+        """Return one row an evaluation. Columns: RUN_COLUMNS, then those of EvaluationRecord.
+
+        only: the ids of the runs whose curves are wanted; without it all are.
+        """
+        runs = [run for run in self.runs if only is None or run.summary["run_id"] in only]
+        if not runs:
+            return pd.DataFrame(columns=[*RUN_COLUMNS, *CURVE_COLUMNS])
+        curves = [run.curve for run in runs]
+        facts = pd.DataFrame([[run.summary[name] for name in RUN_COLUMNS] for run in runs])
+        facts = facts.set_axis(RUN_COLUMNS, axis=1)
+        of_rows = np.repeat(np.arange(len(runs)), [len(curve) for curve in curves])
+        points = pd.concat(curves, ignore_index=True)[list(CURVE_COLUMNS)]
+        return pd.concat([facts.iloc[of_rows].reset_index(drop=True), points], axis=1)
 
 
 def collect(source: Path) -> Collection:
