@@ -1,5 +1,6 @@
 """titan-report page, reproduction and results, from the command line, on two tiny runs."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,15 @@ def runs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Judge no claim and ask no board: tests/claims and tests/boards do."""
+@pytest.fixture(autouse=True, scope="module")
+def quick():
+    """Read once, judge no claim and ask no board: tests/claims and tests/boards do."""
     gather = evidence.gather
-
-    def unjudged(source, replay_on, board):
-        return gather(source, replay_on, board, lambda _: [])
-
-    monkeypatch.setattr(evidence, "gather", unjudged)
-    monkeypatch.setattr(report, "board_numbers", dict)
+    unjudged = cache(lambda source, replay_on: gather(source, replay_on, {}, lambda _: []))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "gather", lambda source, replay_on, _: unjudged(source, replay_on))
+        patch.setattr(report, "board_numbers", dict)
+        yield
 
 
 def test_both_documents_are_written_where_they_are_wanted(runs, tmp_path, capsys):
