@@ -65,7 +65,7 @@ def add_documents(
         "the report of the reproduction: what was run, what came out, doubts",
     )
     _file(text, "--output", REPRODUCTION)
-    every = add("results", results, "all of these at once, in a third of the time")
+    every = add("results", results, "all of these at once, sooner than one by one")
     _folder(every)
     _file(every, "--reproduction", REPRODUCTION)
 
