@@ -130,6 +130,16 @@ def test_a_network_of_another_kind_is_paired_too_and_divergence_is_counted():
     assert effect.gain.deltas == pytest.approx([-20])
 
 
+def test_another_selector_is_not_compared_together_with_another_floor():
+    floor = {"learning_rate_floor": 0.0}
+    [found] = effects(
+        recorded(),
+        recorded(config=floor, at=((100, 0.3),)),
+        recorded("rs", config=floor, at=((100, 0.2),)),
+    )
+    assert rows(found) == {"learning_rate_floor=0.0": pytest.approx([-20])}
+
+
 def test_runs_are_compared_at_the_most_rounds_that_half_of_the_pairs_have_and_then_beyond():
     short, long = ((50, 0.3), (100, 0.5)), ((50, 0.3), (100, 0.5), (200, 0.7))
     near, far = effects(

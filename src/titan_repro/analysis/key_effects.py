@@ -2,7 +2,8 @@
 
 A run differs from the default in what titan-run would have done without it: `selector=titan` for
 its task, model and stream. Only keys that its selector uses count. All else, such as the learning
-rate, has to be the same in both runs of a pair.
+rate, has to be the same in both runs of a pair; of the floor, which the register has, only Titan
+without it stands beside Titan.
 """
 
 import json
@@ -123,7 +124,7 @@ def _ranked(group: pd.DataFrame) -> list[KeyEffect]:
 
 
 def _row(run: RecordedRun, default_of: DefaultOf) -> dict[str, Any] | None:
-    """Return what is compared of a run; None if its default is not known."""
+    """Return what is compared of a run; None if its default is not known, or nothing like it."""
     summary = run.summary
     place = (summary["task"], summary["model"], summary["stream"])
     default = default_of(*place, summary["selector"])
@@ -131,6 +132,8 @@ def _row(run: RecordedRun, default_of: DefaultOf) -> dict[str, Any] | None:
         return None
     changed = changes(run.config, summary["choices"], default)
     if summary["selector"] != "titan":
+        if not changed.keys().isdisjoint(REGISTERED):
+            return None
         changed = {"selector": summary["selector"], **changed}
     return {
         **summary,
