@@ -183,24 +183,45 @@ def test_every_target_takes_its_files_parameters(configure, group, name, node):
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))
-def test_every_run_of_an_experiment_is_valid(configure, experiment):
+def test_every_experiment_is_valid(configure, experiment):
+    """Of a sweep, the last value of every key; the slow test takes all of them."""
     whole = configure(f"experiment={experiment}", hydra=True)
     if experiment == "theory":  # the only one that is no sweep: statements need no runs
         validate(whole)
         assert whole.hydra.mode is None
         return
-    sweeper = OmegaConf.to_container(whole.hydra.sweeper, resolve=True)
     assert whole.hydra.mode.name == "MULTIRUN"
-    swept, alone = (values_of(sweeper[part] or {}) for part in ("params", "alone"))
-    for number in range(max(map(len, swept.values()))):  # every value of every key, in some run
-        chosen = [f"{key}={values[number % len(values)]}" for key, values in swept.items()]
-        config = configure(f"experiment={experiment}", *chosen)
+    swept, alone = keys_of(whole)
+    last = {key: values[-1] for key, values in swept.items()}
+    validate(configure(f"experiment={experiment}", *chosen(last)))
+    for key, values in alone.items():
+        validate(configure(f"experiment={experiment}", *chosen({key: values[-1]})))
+
+
+@pytest.mark.slow  # Hydra reads its sixty files for each
+@pytest.mark.parametrize("experiment", [name for name in names("experiment") if name != "theory"])
+def test_every_run_of_an_experiment_is_valid(configure, experiment):
+    """Every value of every key, in some run."""
+    swept, alone = keys_of(configure(f"experiment={experiment}", hydra=True))
+    for number in range(max(map(len, swept.values()))):
+        at = {key: values[number % len(values)] for key, values in swept.items()}
+        config = configure(f"experiment={experiment}", *chosen(at))
         validate(config)
         if number < len(swept.get("model", ())):
             build_network(config)
     for key, values in alone.items():
         for value in values:
-            validate(configure(f"experiment={experiment}", f"{key}={value}"))
+            validate(configure(f"experiment={experiment}", *chosen({key: value})))
+
+
+def keys_of(whole):
+    """Return the values of each key that a sweep varies, and of each that it changes alone."""
+    sweeper = OmegaConf.to_container(whole.hydra.sweeper, resolve=True)
+    return [values_of(sweeper[part] or {}) for part in ("params", "alone")]
+
+
+def chosen(values):
+    return [f"{key}={value}" for key, value in values.items()]
 
 
 def values_of(keys):

@@ -84,6 +84,28 @@ def test_it_is_drawn_and_collapses_do_not_hide_the_rest(tmp_path):
     assert axes.get_yticklabels()[0].get_text() == "ll (1)"
 
 
+def test_a_setting_of_one_seed_is_drawn_only_where_none_has_more():
+    """A seed alone has no interval: such a setting is in the table, and the picture names it."""
+    alone = [
+        run(name, 0, (0, 0.1, 0.0), (100, 0.5, 1.0), model="resnet50") for name in ("rs", "titan")
+    ]
+    data = gain.of_runs(runs_of(*alone))
+    assert titles_of(data) == ["resnet50"]
+    several = gain.Data([*data.settings, *gain.of_runs(RUNS).settings], 0)
+    assert len(gain.tables(several)) == 2
+    assert titles_of(several) == ["small_cnn"]
+    assert gain.panels(several)[0].get_supxlabel() == (
+        "one seed, in the table alone: resnet50 on digits"
+    )
+
+
+def titles_of(data):
+    """Draw; return the models of the panels."""
+    _, axes = gain.panels(data)
+    gain.draw(data, axes)
+    return [panel.get_title().split(", ")[1] for panel in axes]
+
+
 def test_without_runs_it_is_said():
     data = gain.Data([], 0, ("Not run yet, x.",))
     [table] = gain.tables(data)

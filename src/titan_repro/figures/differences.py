@@ -7,6 +7,7 @@ import pandas as pd
 from pandas.api.types import is_list_like
 
 from titan_repro.analysis.gaps import missing_seeds
+from titan_repro.figures.titles import short_title
 from titan_repro.figures.words import count_of, numbers_in_words
 from titan_repro.paper.published import TABLE1_ROUNDS, claims
 
@@ -100,9 +101,7 @@ def gaps(summaries: pd.DataFrame) -> list[str]:
             by_seeds.setdefault(tuple(seeds), []).append(label)
         parts = [f"{', '.join(who)}: {numbers_in_words(seeds)}" for seeds, who in by_seeds.items()]
         if parts:
-            first = group.iloc[0]
-            name = f"{first['model']} on {first['task']}{first['detail']}"
-            lines.append(f"Seeds without a run, {name}: {'; '.join(parts)}.")
+            lines.append(f"Seeds without a run, {short_title(group)}: {'; '.join(parts)}.")
     return lines
 
 

@@ -7,7 +7,7 @@ nothing, so what lies left of it is no merit of a selection that scores samples.
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, isnan
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from titan_repro.analysis.paired import Gain, gains
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
 from titan_repro.figures.curves import say_in
+from titan_repro.figures.packed import packed
 from titan_repro.figures.planned import shown_runs
-from titan_repro.figures.style import colour, pyplot
+from titan_repro.figures.style import colour
 from titan_repro.figures.table import Table, no_runs, with_notes
-from titan_repro.figures.titles import setting_title
+from titan_repro.figures.titles import setting_title, short_title
 
 EXPERIMENTS = (
     "campaign_movement",
@@ -41,6 +42,8 @@ FURTHER = (
     "table1_movement",
 )
 """Experiments of which runs are shown, but none is missed."""
+
+HEIGHT_OF_LINE, AROUND_PANEL = 0.26, 1.05  # inches
 
 NOTES = (
     "Gain: final accuracy on the whole test set less that of the run of rs (or stratified) with "
@@ -118,25 +121,41 @@ def with_interval(interval: Interval) -> str:
 
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with an axes a setting, two a row."""
-    number = max(1, len(data.settings))
-    columns = min(number, 2)
-    rows = ceil(number / columns)
-    figure, grid = pyplot().subplots(
-        rows, columns, figsize=(5.6 * columns, 3.4 * rows), squeeze=False
-    )
-    for axes in grid.flat[number:]:
-        axes.remove()
-    return figure, list(grid.flat[:number])
+    """Return a figure with an axes a setting that is drawn, as high as its lines need."""
+    drawn, alone = _drawn(data)
+    lines = [len(_paired(group)) for group in drawn] or [1]
+    figure, axes = packed([AROUND_PANEL + HEIGHT_OF_LINE * number for number in lines], width=5.8)
+    if alone:
+        names = " and ".join(short_title(group) for group in alone)
+        figure.supxlabel(
+            f"one seed, in the table alone: {names}", fontsize="small", color="#4d4d4d"
+        )
+    return figure, axes
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw a setting on each of the axes, or say that there is none."""
     if not data.settings:
         say_in(axes[0], "no runs beside those of rs")
-    for panel, group in zip(axes, data.settings, strict=False):
-        _panel(panel, [gain for gain in gains(group, "rs") if gain.interval.number])
+    for panel, group in zip(axes, _drawn(data)[0], strict=False):
+        _panel(panel, _paired(group))
         panel.set_title(textwrap.fill(setting_title(group), 70), fontsize="small")
+
+
+def _drawn(data: Data) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """Return the settings that are drawn, and those that are not, for having one seed.
+
+    A seed alone decides nothing; it is drawn where no setting has more.
+    """
+    several = [any(gain.interval.number > 1 for gain in _paired(group)) for group in data.settings]
+    if not any(several):
+        return list(data.settings), []
+    both = list(zip(data.settings, several, strict=True))
+    return [group for group, more in both if more], [group for group, more in both if not more]
+
+
+def _paired(group: pd.DataFrame) -> list[Gain]:
+    return [gain for gain in gains(group, "rs") if gain.interval.number]
 
 
 def _panel(axes: Any, found: Sequence[Gain]) -> None:
@@ -149,6 +168,7 @@ def _panel(axes: Any, found: Sequence[Gain]) -> None:
         if np.isfinite(interval.low):
             axes.plot([interval.low, interval.high], [place, place], color=hue, linewidth=2)
         axes.plot([interval.estimate], [place], "D", color=hue, markersize=6)
+    axes.set_ylim(-0.6, len(ranked) - 0.4)
     axes.set_yticks(range(len(ranked)))
     axes.set_yticklabels([f"{gain.label} ({gain.interval.number})" for gain in ranked])
     for tick, gain in zip(axes.get_yticklabels(), ranked, strict=True):

@@ -17,6 +17,12 @@ def setting_title(group: pd.DataFrame) -> str:
     )
 
 
+def short_title(group: pd.DataFrame) -> str:
+    """Name the setting where others stand beside it."""
+    first = group.iloc[0]
+    return f"{first['model']} on {first['task']}{first['detail']}"
+
+
 def _federation(run: "pd.Series[Any]") -> str:
     told = run.get("federation")
     return f", federation of {told['devices']} devices" if isinstance(told, dict) else ""
