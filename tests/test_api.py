@@ -217,7 +217,7 @@ def test_wrong_ids_are_named(ids: Tensor, message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("best", {}, "selector: found 'best'; allowed: camel, ce, cis, craig"),
+        ("best", {}, "selector: found 'best'; allowed: camel, camel_equal, ce, cis, craig"),
         ("rs", {"gradient": "full"}, "gradient: no option of selector rs; allowed: none"),
         ("cis", {"budget": 3}, "budget: no option of selector cis; allowed: gradient, class_impor"),
         ("titan", {"budget": "adaptive"}, "budget: found 'adaptive'; allowed: whole numbers"),

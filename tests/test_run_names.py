@@ -28,6 +28,7 @@ NAMES = [
     ("selector=titan_literal", "e0ab40ae688b"),
     ("selector=titan_random", "833f5a7551f2"),
     ("selector=titan_equal", "9fb4b58d273a"),
+    ("selector=camel_equal", "222cb81ab64f"),
     ("selector=grad_topk", "8b2d4f2e74f9"),
     ("selector=el2n", "ad86e8e27d67"),
     ("selector=rho_loss", "6383b7b284f7"),

@@ -82,7 +82,9 @@ def test_the_program_comes_from_the_wheel(environment, tmp_path):
 def test_the_commands_work_in_an_empty_folder(environment, tmp_path):
     bin_folder = environment / "bin"
     page = run(bin_folder / "titan-run", "--help", folder=tmp_path)
-    assert re.search(r"  selector=\n    camel +\S.*\n    ce +\S.*\n    cis ", page)
+    assert re.search(
+        r"  selector=\n    camel +\S.*\n    camel_equal +\S.*\n    ce +\S.*\n    cis ", page
+    )
     tiny = ("rounds=3", "evaluate_every=3", "evaluation_samples=20")
     printed = run(bin_folder / "titan-run", *tiny, folder=tmp_path)
     assert "finished, 3 of 3 rounds" in printed

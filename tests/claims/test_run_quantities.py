@@ -273,6 +273,13 @@ def test_a_speed_up_counts_rounds():
     assert worse.verdict is FAILS
 
 
+def test_a_speed_up_of_one_seed_decides_nothing():
+    """Its interval is without bounds on both sides, the lower one at no rounds at all."""
+    found = judged("fig7.rounds.mobilenet", MadeUp({WHOLE: race(number=1)}))
+    assert (found.verdict, found.value, found.seeds) == (UNDECIDED, pytest.approx(2), 1)
+    assert found.interval is None
+
+
 def test_a_speed_up_of_shorter_runs_is_held_against_the_curves():
     paper = 1 / rounds_ratio_at("mobilenet", "cis", 4000)
     ours = race(ours=1600, theirs=int(1600 * paper // 80 + 1) * 80, rounds=4000)

@@ -13,7 +13,7 @@ from titan_repro.cli import data, report
 
 RUN = [
     # overrides, what the line has to say
-    (["selector=tytan"], "selector: found 'tytan'; allowed: camel, ce, cis"),
+    (["selector=tytan"], "selector: found 'tytan'; allowed: camel, camel_equal, ce, cis"),
     (["device=tpu"], "device: found 'tpu'; allowed: cuda, host"),
     (["experiment=fig99"], "experiment: found 'fig99'; allowed: "),
     (["hydra/launcher=none"], "hydra/launcher: found 'none'; allowed: basic"),

@@ -28,7 +28,8 @@ def test_only_seeds_that_both_have_are_paired():
     assert found["titan"].deltas == pytest.approx([3, 1])
     assert found["titan"].interval == mean_interval([3, 1])
     assert found["ll"].deltas == pytest.approx([-35])
-    assert found["titan"].p == 1.0  # 0.5, the least that two seeds give, times three, at most 1
+    assert found["titan"].p == 0.5  # the least that two seeds give
+    assert np.isnan(found["ll"].p)  # one seed tests nothing, and costs the others nothing
 
 
 def test_over_another_control():

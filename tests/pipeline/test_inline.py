@@ -26,6 +26,7 @@ SELECTORS = [
     "titan_literal",
     "titan_random",
     "titan_equal",
+    "camel_equal",
     "grad_topk",
     "el2n",
     "rho_loss",

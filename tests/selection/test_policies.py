@@ -142,6 +142,9 @@ def test_camel(case: tuple[Scores, int]) -> None:
     selection = Camel().select(candidates, size, generator(0))
     assert selection.indices.tolist() == picks
     assert selection.weights.tolist() == pytest.approx(weights)
+    equal = Camel("equal").select(candidates, size, generator(0))
+    assert equal.indices.tolist() == picks
+    assert equal.weights.tolist() == [1.0] * size
 
 
 def test_rounding_does_not_rank_parallel_gradients() -> None:

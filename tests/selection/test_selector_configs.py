@@ -30,6 +30,7 @@ NEEDS = {
     "titan_literal": Needs.EMBEDDINGS,
     "titan_random": Needs.EMBEDDINGS,
     "titan_equal": Needs.NOTHING,
+    "camel_equal": Needs.INPUTS,
     "grad_topk": Needs.EMBEDDINGS,
     "el2n": Needs.LOGITS,
     "rho_loss": Needs.INPUTS_AND_LOGITS,
@@ -43,7 +44,7 @@ NEEDS = {
 }
 OF_THE_FIELD = (
     *("grad_topk", "el2n", "rho_loss", "uds", "divbs", "craig", "gradmatch", "kcenter", "rs2"),
-    *("titan_random", "titan_equal", "ours"),
+    *("titan_random", "titan_equal", "camel_equal", "ours"),
 )
 """Selectors that are not among the paper's."""
 

@@ -25,6 +25,7 @@ SELECTOR_ORDER = (
     "titan",
     "titan_random",
     "titan_equal",
+    "camel_equal",
     "grad_topk",
     "el2n",
     "rho_loss",

@@ -24,7 +24,8 @@ class Gain:
     """What one selector gains, in points of final accuracy on the whole test set.
 
     deltas: (n,) one a seed. interval: of their mean, 95 %, by the t distribution.
-    p: exact sign flip, adjusted by Holm for all selectors of the setting; NaN without deltas.
+    p: exact sign flip, adjusted by Holm for the selectors of the setting with two seeds or more;
+        NaN for the others, as one seed tests nothing and would only weaken the other tests.
     """
 
     label: str
@@ -47,7 +48,7 @@ def gains(runs: pd.DataFrame, reference: str) -> list[Gain]:
     labels = [label for label in order_labels(runs["label"]) if label != reference]
     selector_of = dict(zip(runs["label"], runs["selector"], strict=True))
     deltas = {label: _deltas(accuracy, label, reference) for label in labels}
-    tested = [label for label in labels if 1 <= len(deltas[label]) <= MOST_FLIPPED]
+    tested = [label for label in labels if 2 <= len(deltas[label]) <= MOST_FLIPPED]
     adjusted = holm([sign_flip_p(deltas[label]) for label in tested])
     p_of = dict(zip(tested, adjusted, strict=True))
     return [

@@ -41,12 +41,17 @@ def time_saved(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding
 
 def time_speedup(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the time of rs to its accuracy over ours."""
-    return _every(question, evidence, time_price, lambda ratio: 1 / ratio)
+    return _every(question, evidence, time_price, _inverse)
 
 
 def speedup(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
     """Return the rounds of rs to its accuracy over ours."""
-    return _every(question, evidence, rounds_price, lambda ratio: 1 / ratio)
+    return _every(question, evidence, rounds_price, _inverse)
+
+
+def _inverse(ratio: float) -> float:
+    """Return 1 / ratio; of 0, where the interval of a single seed begins, it is infinite."""
+    return 1 / ratio if ratio else np.inf
 
 
 def energy(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
@@ -69,7 +74,7 @@ def speedup_over_best(question: Question, evidence: ClaimEvidence) -> list[Claim
         return [gap(NO_RUNS, ours.command(task, rounds, *others))]
     best = max(pairs, key=lambda other: float(pairs[other].theirs["final_accuracy"].mean()))
     missing = ", ".join(other.selector for other in others if other not in pairs)
-    found = _found(question, pairs[best], ours, Price(1.0), lambda ratio: 1 / ratio)
+    found = _found(question, pairs[best], ours, Price(1.0), _inverse)
     return [
         replace(
             found,

@@ -48,7 +48,8 @@ HEIGHT_OF_LINE, AROUND_PANEL = 0.26, 1.05  # inches
 NOTES = (
     "Gain: final accuracy on the whole test set less that of the run of rs (or stratified) with "
     "the same seed, in points: mean over seeds and 95 % interval by the t distribution (none of "
-    "one seed). p: exact sign flip, two-sided, adjusted by Holm for the selectors in the column. "
+    "one seed). p: exact sign flip, two-sided, adjusted by Holm for the selectors with a p in "
+    "the column; none of one seed. "
     "n seeds give 2 / 2^n at the least before that: 5 cannot pass 0.05, nor can 6 where several "
     "selectors are tested.",
 )

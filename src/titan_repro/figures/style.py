@@ -32,6 +32,7 @@ LOOKS: Mapping[str, Look] = {
     "titan": Look("#c0392b", "solid"),
     "titan_random": Look("#901848", (0, (4, 1.5))),
     "titan_equal": Look("#ff6f00", (0, (2, 1.5))),
+    "camel_equal": Look("#e8c090", (0, (3, 1.5, 1, 1.5))),
     "grad_topk": Look("#0000c8", (0, (6, 2))),
     "el2n": Look("#1e90ff", (0, (1.5, 1))),
     "rho_loss": Look("#007a00", (0, (4, 1, 1, 1))),
