@@ -113,7 +113,7 @@ def curve_grid(number: int) -> tuple[Any, Sequence[Any]]:
 def draw_panel(axes: Any, panel: CurvePanel) -> None:
     """Draw a panel on its axes, which get their names, units and ends."""
     labels = _ours(axes, panel.curves) + _papers(axes, panel)
-    axes.set_title(textwrap.fill(panel.title, 88), fontsize="medium")
+    axes.set_title(textwrap.fill(panel.title, 64), fontsize="medium")  # clear of the ends
     axes.set_xlabel("training rounds")
     axes.set_ylabel("accuracy on the fixed test subset, %")
     axes.xaxis.set_major_formatter("{x:,.0f}")
