@@ -44,7 +44,7 @@ def figure(monkeypatch, tmp_path):
 def test_a_panel_a_setting_with_axes_that_say_what_they_are(figure):
     first, second = figure.axes
     assert (
-        first.get_title() == "digits, small_cnn, stream clean, 100 rounds; data: digits (bundled)"
+        first.get_title() == "digits, small_cnn, stream clean, 100 rounds; data: digits\n(bundled)"
     )
     assert second.get_title().startswith("digits, small_cnn, stream clean, 200 rounds")
     for axes in figure.axes:
