@@ -263,6 +263,7 @@ def test_a_narrow_terminal_gets_a_short_bar(monkeypatch):
     assert max(map(len, lines)) <= 20
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_when_nobody_listens_any_more(tmp_path):
     command = f"{TITAN_RUN} -m selector=rs seed=0,1 {' '.join(TINY)} 2>&- | true; exit $PIPESTATUS"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=False, timeout=120)

@@ -141,7 +141,13 @@ def fail(*_):
     raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("at", [(costs, "run_side_by_side"), (costs_record, "latencies")])
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param((costs, "run_side_by_side"), marks=pytest.mark.slow),
+        (costs_record, "latencies"),
+    ],
+)
 def test_half_a_measurement_is_none_and_cores_are_free_again(configure, tmp_path, monkeypatch, at):
     cores = os.sched_getaffinity(0)
     where = {"train": min(cores), "filter": max(cores), "select": max(cores)}

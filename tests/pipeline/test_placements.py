@@ -214,7 +214,7 @@ def test_tied_weights_of_a_copy_stay_tied():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which does not fail")
-@pytest.mark.parametrize("selector", ["titan", "rs delay=1"])
+@pytest.mark.parametrize("selector", ["titan", pytest.param("rs delay=1", marks=pytest.mark.slow)])
 def test_processes_without_their_device_fail_in_one_line(executors, on, selector):
     on(Placement(HOST, torch.device("cuda")))
     failure = pytest.raises(PipelineError, match=r"^the (filter|selection) process failed: .*CUDA")

@@ -113,10 +113,11 @@ def faulty(configure, part, fault, *overrides):
 @pytest.mark.parametrize(
     ("part", "fault", "message"),
     [
-        (
+        pytest.param(
             "filter",
             "raise",
             r"the filter process failed: RuntimeError: this was to be exp",
+            marks=pytest.mark.slow,
         ),
         (
             "policy",

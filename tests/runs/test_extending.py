@@ -110,7 +110,11 @@ def test_800_rounds_in_three_parts(configure, at_once, overrides, executors):
     assert_as_at_once(extended, at_once(*LONG, *overrides, "rounds=800"))
 
 
-@pytest.mark.parametrize("executors", [(INLINE, PROCESSES), (PROCESSES, INLINE)], ids=str)
+@pytest.mark.parametrize(
+    "executors",
+    [(INLINE, PROCESSES), pytest.param((PROCESSES, INLINE), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_any_executor_extends_the_runs_of_any(configure, at_once, executors):
     for executor, rounds in zip(executors, (12, 24), strict=True):
         own = (*SHORT, *REMEMBERING, executor, "device.cores=null", f"rounds={rounds}")

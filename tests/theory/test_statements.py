@@ -1,11 +1,20 @@
 """The theory table, and the formulas behind it on cases small enough for a pencil."""
 
+import math
+
 import numpy as np
 import pytest
 
 from titan_repro.figures.theory import theory_words
 from titan_repro.theory import decomposition, equation2, lemma1, lemma2, rep_div, theorem1, theorem2
-from titan_repro.theory.statement import EXACT, NEAR, agrees, made_up_gradients, relative
+from titan_repro.theory.statement import (
+    EXACT,
+    NEAR,
+    Statement,
+    agrees,
+    made_up_gradients,
+    relative,
+)
 from titan_repro.theory.table import check_all
 
 HALF = np.full(2, 0.5)
@@ -132,3 +141,14 @@ def test_the_report_says_of_every_statement_what_came_of_it(table):
     for words, row in zip(paragraphs, table.values(), strict=True):
         assert ("  condition: " in words) == bool(row.condition)
         assert ("  otherwise: " in words) == bool(row.counterexample)
+        assert ("difference below 1e-09" in words) == (row.worst <= EXACT)
+
+
+@pytest.mark.parametrize(("worst", "reported"), [(3e-15, 0), (EXACT, 0), (2e-9, 2e-9), (0.3, 0.3)])
+def test_rounding_is_no_difference(worst, reported):
+    """Its digits differ from processor to processor, and results/ is compared to the byte."""
+    assert Statement("", "", "", "", "holds", worst).difference == reported
+
+
+def test_what_is_no_number_is_reported():
+    assert math.isnan(Statement("", "", "", "", "holds", math.nan).difference)

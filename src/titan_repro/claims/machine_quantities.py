@@ -112,7 +112,7 @@ def theory(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
             found.append(
                 ClaimFinding(
                     part=row.name,
-                    value=row.worst,
+                    value=row.difference,
                     exact=True,
                     lean=lean,
                     limit=f"if {condition}" if condition else "",

@@ -1,8 +1,8 @@
 """What each key is worth beside the default Titan, the keys with the largest effects on top.
 
-A panel a task and model, as high as it has lines: a line a change, a dot a seed, and the mean with
-its 95 % interval: blue where the change gains, red where it loses, grey where the interval holds 0.
-Other selectors come first, as a yardstick.
+A panel a task and model with two seeds or more, as high as it has lines: a line a change, a dot a
+seed, and the mean with its 95 % interval: blue where the change gains, red where it loses, grey
+where the interval holds 0. Other selectors come first, as a yardstick.
 """
 
 import textwrap
@@ -21,6 +21,7 @@ from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.gain import leave_out_collapses, with_interval
+from titan_repro.figures.one_seed import name_below, part
 from titan_repro.figures.packed import packed
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
@@ -90,20 +91,25 @@ def _table(one: FamilyEffects, notes: Sequence[str]) -> Table:
 
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with an axes a family of runs, as high as its lines need."""
-    heights = [AROUND_PANEL + HEIGHT_OF_LINE * len(_paired(one)) for one in _shown(data)]
-    return packed(heights, width=6.6)
+    """Return a figure with an axes a family of runs that is drawn, as high as its lines need."""
+    drawn, alone = _parted(data)
+    heights = [AROUND_PANEL + HEIGHT_OF_LINE * len(_paired(one)) for one in drawn]
+    figure, axes = packed(heights, width=6.6)
+    name_below(figure, [one.group for one in alone])
+    return figure, axes
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw a family of runs on each of the axes."""
-    for panel, one in zip(axes, _shown(data), strict=True):
+    for panel, one in zip(axes, _parted(data)[0], strict=True):
         _panel(panel, _paired(one)[::-1])
         panel.set_title(textwrap.fill(setting_title(one.group), 60), fontsize="small")
 
 
-def _shown(data: Data) -> list[FamilyEffects]:
-    return [one for one in data.effects if not one.later]
+def _parted(data: Data) -> tuple[list[FamilyEffects], list[FamilyEffects]]:
+    """Return the families that are drawn, and those of one seed."""
+    shown = [one for one in data.effects if not one.later]
+    return part(shown, lambda one: max(effect.gain.interval.number for effect in one.effects))
 
 
 def _paired(one: FamilyEffects) -> list[KeyEffect]:

@@ -28,6 +28,7 @@ from titan_repro.figures.curves import say_in
 from titan_repro.figures.gain import EXPERIMENTS as CAMPAIGN
 from titan_repro.figures.gain import FURTHER as MORE
 from titan_repro.figures.gain import with_interval
+from titan_repro.figures.one_seed import name_below, part
 from titan_repro.figures.packed import packed
 from titan_repro.figures.planned import shown_runs
 from titan_repro.figures.table import Table, no_runs, with_notes
@@ -136,21 +137,28 @@ def _share(gain: TimedGain) -> str:
 
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
-    """Return a figure with an axes a setting, as high as its lines need."""
-    lines = [len(_paired(setting)) for setting in data.settings] or [1]
-    return packed([AROUND_PANEL + HEIGHT_OF_LINE * number for number in lines], width=5.8)
+    """Return a figure with an axes a setting that is drawn, as high as its lines need."""
+    drawn, alone = part(data.settings, _seeds)
+    lines = [len(_paired(setting)) for setting in drawn] or [1]
+    figure, axes = packed([AROUND_PANEL + HEIGHT_OF_LINE * number for number in lines], width=5.8)
+    name_below(figure, [setting.group for setting in alone])
+    return figure, axes
 
 
 def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw a setting on each of the axes, or say that there is none."""
     if not data.settings:
         say_in(axes[0], "no runs beside those of rs")
-    for panel, setting in zip(axes, data.settings, strict=False):
+    for panel, setting in zip(axes, part(data.settings, _seeds)[0], strict=False):
         _panel(panel, setting)
     if data.settings:
         axes[0].figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3
         )
+
+
+def _seeds(setting: TimedSetting) -> int:
+    return max((gain.interval.number for gain in setting.gains[ROUNDS]), default=0)
 
 
 def _paired(setting: TimedSetting) -> list[int]:

@@ -19,11 +19,12 @@ from titan_repro.analysis.paired import Gain, gains
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.statistics import Interval
 from titan_repro.figures.curves import say_in
+from titan_repro.figures.one_seed import name_below, part
 from titan_repro.figures.packed import packed
 from titan_repro.figures.planned import shown_runs
 from titan_repro.figures.style import colour
 from titan_repro.figures.table import Table, no_runs, with_notes
-from titan_repro.figures.titles import setting_title, short_title
+from titan_repro.figures.titles import setting_title
 
 EXPERIMENTS = (
     "campaign_movement",
@@ -123,14 +124,10 @@ def with_interval(interval: Interval) -> str:
 
 def panels(data: Data) -> tuple[Any, Sequence[Any]]:
     """Return a figure with an axes a setting that is drawn, as high as its lines need."""
-    drawn, alone = _drawn(data)
+    drawn, alone = part(data.settings, _seeds)
     lines = [len(_paired(group)) for group in drawn] or [1]
     figure, axes = packed([AROUND_PANEL + HEIGHT_OF_LINE * number for number in lines], width=5.8)
-    if alone:
-        names = " and ".join(short_title(group) for group in alone)
-        figure.supxlabel(
-            f"one seed, in the table alone: {names}", fontsize="small", color="#4d4d4d"
-        )
+    name_below(figure, alone)
     return figure, axes
 
 
@@ -138,21 +135,13 @@ def draw(data: Data, axes: Sequence[Any]) -> None:
     """Draw a setting on each of the axes, or say that there is none."""
     if not data.settings:
         say_in(axes[0], "no runs beside those of rs")
-    for panel, group in zip(axes, _drawn(data)[0], strict=False):
+    for panel, group in zip(axes, part(data.settings, _seeds)[0], strict=False):
         _panel(panel, _paired(group))
         panel.set_title(textwrap.fill(setting_title(group), 70), fontsize="small")
 
 
-def _drawn(data: Data) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """Return the settings that are drawn, and those that are not, for having one seed.
-
-    A seed alone decides nothing; it is drawn where no setting has more.
-    """
-    several = [any(gain.interval.number > 1 for gain in _paired(group)) for group in data.settings]
-    if not any(several):
-        return list(data.settings), []
-    both = list(zip(data.settings, several, strict=True))
-    return [group for group, more in both if more], [group for group, more in both if not more]
+def _seeds(group: pd.DataFrame) -> int:
+    return max((gain.interval.number for gain in gains(group, "rs")), default=0)
 
 
 def _paired(group: pd.DataFrame) -> list[Gain]:

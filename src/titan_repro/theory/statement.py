@@ -36,6 +36,11 @@ class Statement:
     condition: str = ""
     counterexample: str = ""
 
+    @property
+    def difference(self) -> float:
+        """The largest relative difference met; 0 up to EXACT, where digits are the processor's."""
+        return 0.0 if self.worst <= EXACT else self.worst
+
 
 def relative(found: float, expected: float) -> float:
     """Return |found - expected| over the larger of |expected| and 1e-12."""
