@@ -14,7 +14,7 @@ Sampling = Literal["systematic", "multinomial", "without_replacement"]
 Preference = Literal["low", "high"]
 
 Score = Literal["rep_plus_div", "rep", "div", "rank_mix", "random"]
-Quota = Literal["per_class_proportional", "per_class_equal", "global"]
+Quota = Literal["per_class_proportional", "per_class_drawn", "per_class_equal", "global"]
 Pooling = Literal["none", "average"]
 Norm = Literal["batch", "group", "none"]
 ScoringNorm = Literal["running", "batch"]

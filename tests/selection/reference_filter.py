@@ -7,6 +7,7 @@ sorted lists instead of queues, no state but three sums a class.
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,13 +32,18 @@ class ReferenceFilter:
         self.decay = Fraction(decay)
         self.classes = [ClassSums() for _ in range(num_classes)]
 
-    def admit(self, features: list[list[float]], labels: list[int], draws: list[float]) -> list:
-        """Return the positions kept; `draws` are the random numbers of score `random`."""
+    def admit(
+        self, features: list[list[float]], labels: list[int], draws: list[float], start: float = 0.5
+    ) -> list:
+        """Return the positions kept.
+
+        draws: the random numbers of score `random`. start: that of quota `per_class_drawn`.
+        """
         for sums in self.classes:
             sums.count *= self.decay
             sums.feature = [x * self.decay for x in sums.feature]
             sums.square *= self.decay
-        quotas = self.quotas()
+        quotas = self.quotas(start)
         samples = []
         for position, (feature, label, draw) in enumerate(
             zip(features, labels, draws, strict=True)
@@ -67,17 +73,21 @@ class ReferenceFilter:
         }[self.score]
         return np.float32(exact) if abs(exact) > Fraction(1e-12) * (square + q) else np.float32(0)
 
-    def quotas(self) -> list[int]:
+    def quotas(self, start: float) -> list[int]:
         counts = [sums.count for sums in self.classes]
         if self.quota == "global":
             return [0] * len(counts)
-        if self.quota == "per_class_proportional":
+        if self.quota in ("per_class_proportional", "per_class_drawn"):
             mass = [count + 1 for count in counts]
         else:
             mass = [Fraction(count > 0) for count in counts]
             if not any(mass):
                 mass = [Fraction(1)] * len(counts)
         shares = [self.budget * m / sum(mass) for m in mass]
+        if self.quota == "per_class_drawn":  # the points start, start + 1, ... in each share
+            ends = [sum(shares[: y + 1]) - Fraction(start) for y in range(len(shares))]
+            below = [0, *(max(math.ceil(end), 0) for end in ends)]
+            return [high - low for low, high in pairwise(below)]
         whole = [math.floor(share) for share in shares]
         for y in sorted(range(len(mass)), key=lambda y: (whole[y] - shares[y], y)):
             if sum(whole) < self.budget:

@@ -24,7 +24,16 @@ from titan_repro.selection.coarse_filter import (
     diversity,
     representativeness,
 )
-from titan_repro.selection.queue import QUOTAS, CandidateQueue, class_quotas, largest_remainder
+from titan_repro.selection.queue import (
+    DRAWN,
+    QUOTAS,
+    CandidateQueue,
+    class_quotas,
+    largest_remainder,
+)
+from titan_repro.selection.sampling import points
+
+UNUSED = generator(0, "unused")
 
 
 def random_round(size: int, length: int = 6, classes: int = 5, seed: int = 0) -> tuple[Any, Any]:
@@ -37,7 +46,7 @@ def stream(
     coarse: CoarseFilter, features: Tensor | None, labels: Tensor, g: torch.Generator
 ) -> Admission:
     """Offer a round sample by sample, checking at each offer what the buffer holds."""
-    queue, held, nonfinite = coarse.start_round(), set[int](), 0
+    queue, held, nonfinite = coarse.start_round(g), set[int](), 0
     for position, label in enumerate(labels.tolist()):
         row = None if features is None else features[position, None]
         [score] = coarse.add_and_score(row, labels[position, None], g)
@@ -106,8 +115,11 @@ def test_all_at_once_and_sample_by_sample_keep_what_the_reference_keeps(case: Ca
     ways = [CoarseFilter.admit, stream]
     filters = [CoarseFilter(**case.arguments) for _ in ways]
     for t, (features, labels) in enumerate(case.rounds):
-        draws = torch.rand(len(labels), dtype=torch.float64, generator=generator(0, "d", t))
-        expected = reference.admit(features.tolist(), labels.tolist(), draws.tolist())
+        g, start = generator(0, "d", t), 0.5
+        if reference.quota == DRAWN:
+            start = float(points("systematic", 1, g)[0])
+        draws = torch.rand(len(labels), dtype=torch.float64, generator=g)
+        expected = reference.admit(features.tolist(), labels.tolist(), draws.tolist(), start)
         for admit, coarse in zip(ways, filters, strict=True):
             admission = admit(coarse, features, labels, generator(0, "d", t))
             assert admission.positions.tolist() == expected
@@ -234,7 +246,7 @@ def test_rounding_errors_of_double_precision_do_not_rank(score: str) -> None:
 
 def test_a_class_never_seen_gets_a_slot_in_proportional_quotas() -> None:
     counts = np.array([0.0, 1000.0, 500.0])
-    assert class_quotas("per_class_proportional", counts, 1503) == [1, 1001, 501]
+    assert class_quotas("per_class_proportional", counts, 1503, UNUSED) == [1, 1001, 501]
     features, labels = torch.randn(6, 4, generator=generator(0, "f")), torch.tensor([0, 1] * 3)
     with_it = torch.tensor([0, 1, 0, 2, 0, 1])  # its Div is 0 at first, the lowest of all
     for quota, enters in [("per_class_proportional", True), ("global", False)]:
@@ -246,8 +258,33 @@ def test_a_class_never_seen_gets_a_slot_in_proportional_quotas() -> None:
 
 def test_equal_quotas_are_for_classes_seen_before_and_for_all_at_first() -> None:
     counts = np.array([0.0, 3.0, 0.0, 0.1])
-    assert class_quotas("per_class_equal", counts, 7) == [0, 4, 0, 3]
-    assert class_quotas("per_class_equal", np.zeros(4), 7) == [2, 2, 2, 1]
+    assert class_quotas("per_class_equal", counts, 7, UNUSED) == [0, 4, 0, 3]
+    assert class_quotas("per_class_equal", np.zeros(4), 7, UNUSED) == [2, 2, 2, 1]
+
+
+RARE = np.array([999.0, 399.0] + [19.0] * 30)  # shares of 30 slots: 15, 6 and thirty times 0.3
+
+
+def test_drawn_quotas_are_the_share_rounded_up_or_down_and_the_share_on_average() -> None:
+    """4,000 draws: a mean is off by over 5 standard errors once in a million (32 classes)."""
+    g = generator(0, "quotas")
+    found = np.array([class_quotas(DRAWN, RARE, 30, g) for _ in range(4000)])
+    shares = 30 * (RARE + 1) / (RARE + 1).sum()
+    assert (found.sum(1) == 30).all()
+    assert (np.abs(found - shares) < 1).all()
+    error = np.sqrt(shares % 1 * (1 - shares % 1) / len(found))
+    assert (np.abs(found.mean(0) - shares) <= 5 * error + 1e-9).all()
+
+
+def test_quotas_rounded_the_same_way_in_every_round_leave_rare_classes_without_a_slot() -> None:
+    """What `per_class_drawn` is for: nine slots are left for thirty equal shares of 0.3."""
+    quotas = class_quotas("per_class_proportional", RARE, 30, UNUSED)
+    assert quotas == [15, 6] + [1] * 9 + [0] * 21
+
+
+def test_drawn_quotas_need_a_budget_that_is_known() -> None:
+    with pytest.raises(ConfigurationError, match=r"filter\.quota: found per_class_drawn; allowed "):
+        CoarseFilter("adaptive", "div", DRAWN, 1.0, num_classes=2)
 
 
 @pytest.mark.parametrize("score", SCORES)

@@ -188,7 +188,7 @@ def test_the_running_sums_are_those_of_a_fixed_budget() -> None:
 
 def test_the_form_of_bounded_memory_is_refused() -> None:
     with pytest.raises(ValueError, match="no bounded buffer; allowed: admit, all at once"):
-        adaptive().start_round()
+        adaptive().start_round(generator(0, "g"))
 
 
 @pytest.mark.parametrize("budget", [0, "many", ""])

@@ -91,7 +91,7 @@ class _Bench:
             lambda: selector.admit(self.network, self.stream, self.arrivals, self.draws)
         )
         offers = cycle([self.arrivals.take(torch.tensor([i])) for i in range(samples)])
-        queue = coarse.start_round()
+        queue = coarse.start_round(self.draws)
 
         def offer() -> None:
             sample = next(offers)

@@ -27,7 +27,7 @@ from titan_repro.models.inference.scoring import flat_rows
 from titan_repro.selection.base import check_choice
 from titan_repro.selection.class_sums import ClassSums, Moments
 from titan_repro.selection.priority_order import priority_order
-from titan_repro.selection.queue import QUOTAS, CandidateQueue, class_masses, class_quotas
+from titan_repro.selection.queue import DRAWN, QUOTAS, CandidateQueue, class_masses, class_quotas
 
 ADAPTIVE = "adaptive"
 """ADAPTIVE: the budget that is not known before the round's candidates are scored."""
@@ -100,7 +100,8 @@ class CoarseFilter:
         `class_variance`); `rank_mix`: half the slots to the highest `rep`, half to the lowest,
         which inside a class is nearly the highest `div` (q - |m|^2 drifts a little in a round);
         `random`: a uniform draw for each sample, whose feature is not looked at and may be None.
-    quota: `per_class_proportional`, `per_class_equal` or `global`; see `class_quotas`.
+    quota: `per_class_proportional`, `per_class_drawn` (not with an adaptive budget),
+        `per_class_equal` or `global`; see `class_quotas`.
     decay: above 0, at most 1; 1 keeps the paper's running sums over the whole stream, less
         forgets, since features drift while the model trains.
 
@@ -133,6 +134,11 @@ class CoarseFilter:
             raise ConfigurationError(f"filter.decay: found {decay}; allowed: above 0, at most 1")
         check_choice("filter.score", score, get_args(Score))
         check_choice("filter.quota", quota, QUOTAS)
+        if budget == ADAPTIVE and quota == DRAWN:
+            others = ", ".join(name for name in QUOTAS if name != DRAWN)
+            raise ConfigurationError(
+                f"filter.quota: found {DRAWN}; allowed with filter.budget={ADAPTIVE}: {others}"
+            )
         self.budget = None if isinstance(budget, str) else budget
         self.score: str = score
         self.quota: str = quota
@@ -145,22 +151,24 @@ class CoarseFilter:
 
         features: (v, *feature_shape) floating point, on any device; None is enough for `random`.
         labels: (v,) int64, on any device.
-        generator: a CPU generator for this round, drawn from by `random` only.
+        generator: a CPU generator for this round, drawn from by score `random` and quota
+            `per_class_drawn` only.
         Raises ValueError if v is less than the budget.
         """
         if self.budget is None:
             return self._all_in_order(features, labels, generator)
         if len(labels) < self.budget:
             raise ValueError(f"{self.budget} candidates cannot be kept of {len(labels)} samples")
-        queue = self.start_round()
+        queue = self.start_round(generator)
         scores = self.add_and_score(features, labels, generator)  # steps 1, 2, sample after sample
         for label, score in zip(labels.tolist(), scores, strict=True):  # step 3
             queue.offer(label, score)
         return Admission(torch.tensor(queue.positions()), scores.count(None))
 
-    def start_round(self) -> CandidateQueue:
+    def start_round(self, generator: torch.Generator) -> CandidateQueue:
         """Begin a round: let the sums forget, fix the class quotas, return the empty buffer.
 
+        generator: a CPU generator for this round, drawn from by quota `per_class_drawn` only.
         Raises ValueError for an adaptive budget, which leaves nothing to drop before the round's
         last sample.
         """
@@ -169,7 +177,7 @@ class CoarseFilter:
                 "a round of an adaptive budget has no bounded buffer; allowed: admit, all at once"
             )
         self.class_sums.start_round()
-        quotas = class_quotas(self.quota, self.class_sums.counts, self.budget)
+        quotas = class_quotas(self.quota, self.class_sums.counts, self.budget, generator)
         return CandidateQueue(self.budget, quotas, self.both_ends)
 
     def add_and_score(

@@ -20,26 +20,40 @@ from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 import numpy as np
+import torch
 
 from titan_repro.choices import Quota
+from titan_repro.selection.sampling import hit, points
 
 QUOTAS: tuple[str, ...] = get_args(Quota)
+DRAWN: Quota = "per_class_drawn"
 
 
-def class_quotas(quota: str, counts: np.ndarray, budget: int) -> list[int]:
+def class_quotas(
+    quota: str, counts: np.ndarray, budget: int, generator: torch.Generator
+) -> list[int]:
     """Return how many slots each class may claim before the others, C whole numbers.
 
     counts: (C,) float64, the running class counts of the rounds before this one: quotas are
-    fixed before the round's first sample arrives.
+    fixed before the round's first sample arrives. generator: drawn from by `per_class_drawn` only.
 
     `per_class_proportional`: to the counts plus one each, so that the first round is equal and
-    a class never seen can enter. `per_class_equal`: among the classes seen in earlier rounds,
-    or all if there was none; the others enter through slots that these cannot fill. Both add
-    up to `budget`. `global`: no class has any slot of its own, all go to the best of all.
+    a class never seen can enter. A class whose share is rounded down is so in every round: with
+    more classes than slots, or rare ones, some have no slot at all. `per_class_drawn`: the same
+    shares, rounded up or down by a systematic draw of each round, so that every class has its
+    share on average. `per_class_equal`: among the classes seen in earlier rounds, or all if there
+    was none; the others enter through slots that these cannot fill; what cannot be shared out
+    equally always goes to the first classes. All add up to `budget`. `global`: no class has any
+    slot of its own, all go to the best of all.
     """
     if quota == "global":
         return [0] * len(counts)
-    return largest_remainder(class_masses(quota, counts).tolist(), budget)
+    masses = class_masses(quota, counts)
+    if quota == DRAWN:
+        places = hit(masses * (budget / masses.sum()), points("systematic", budget, generator))
+        drawn: list[int] = np.bincount(places, minlength=len(masses)).tolist()
+        return drawn
+    return largest_remainder(masses.tolist(), budget)
 
 
 def class_masses(quota: str, counts: np.ndarray) -> np.ndarray:
@@ -47,7 +61,7 @@ def class_masses(quota: str, counts: np.ndarray) -> np.ndarray:
 
     quota, counts: as of `class_quotas`, but not `global`, which has no slots of classes.
     """
-    if quota == "per_class_proportional":
+    if quota in ("per_class_proportional", DRAWN):
         return counts + 1
     return (counts > 0).astype(np.float64) if counts.any() else np.ones(len(counts))
 
