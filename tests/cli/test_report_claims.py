@@ -61,5 +61,5 @@ def test_what_cannot_be_read_is_one_line(runs, tmp_path, capsys):
     assert (status, out) == (2, "")
     assert err == (
         "titan-report: --verdict: found true; allowed: holds, direction only, does not hold, "
-        "undecided, not tested\n"
+        "other direction, undecided, not tested\n"
     )

@@ -12,10 +12,10 @@ from titan_repro.figures import effects
 from titan_repro.figures.figure import draw_to, find, names
 
 
-def effect(label, *deltas, diverged=0, p=float("nan")):
+def effect(label, *deltas, diverged=0):
     keys = " x ".join(change.split("=")[0] for change in label.split())
     return KeyEffect(
-        keys, Gain(label, "titan", np.array(deltas), mean_interval(deltas), p), diverged
+        keys, Gain(label, "titan", np.array(deltas), mean_interval(deltas), np.nan), diverged
     )
 
 
@@ -26,7 +26,7 @@ def family(*found, later=False):
 
 
 FAMILY = family(
-    effect("selector=ll", -50.0, -51.0, p=0.5),
+    effect("selector=ll", -50.0, -51.0),
     effect("gradient=full", 1.0, 1.1, 0.9),
     effect("gradient=logits", -0.2),
     effect("delay=0", diverged=2),
@@ -37,10 +37,10 @@ DATA = effects.Data([FAMILY, family(effect("delay=0", 1.0), later=True)], 3)
 def test_cells():
     first, later = effects.tables(DATA)
     assert first.rows == [
-        ["selector=ll", "2", "-50.50 [-56.85, -44.15]", "0.500", ""],
-        ["gradient=full", "3", "+1.00 [+0.75, +1.25]", "", ""],
-        ["gradient=logits", "1", "-0.20", "", ""],
-        ["delay=0", "0", "no pair", "", "2"],
+        ["selector=ll", "2", "-50.50 [-56.85, -44.15]", ""],
+        ["gradient=full", "3", "+1.00 [+0.75, +1.25]", ""],
+        ["gradient=logits", "1", "-0.20", ""],
+        ["delay=0", "0", "no pair", "2"],
     ]
     assert first.notes[-1].startswith("3 runs are left out")
     assert (effects.LATER in first.notes, effects.LATER in later.notes) == (False, True)

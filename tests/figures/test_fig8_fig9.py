@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +240,19 @@ def test_a_sweep_has_only_runs_that_differ_in_its_choice(runs):
     assert list(budgets.titan["at"]) == [15, 15, 30, 30]
     assert set(budgets.titan["config.filter.blocks"]) == {1}
     assert len(blocks.rs) == len(budgets.rs) == len(blocks.cis) == 2
+
+
+def test_a_sweep_has_only_the_seeds_that_every_value_has(runs):
+    loaded = load_runs(runs)
+    all_runs, deep = loaded.summaries, loaded.summaries["config.filter.blocks"] == 3
+    fewer = replace(loaded, summaries=all_runs[~(deep & (all_runs["seed"] == 1))])
+    [blocks] = find_sweeps(runs, fewer, "blocks", "fig8")
+    assert list(zip(blocks.titan["at"], blocks.titan["seed"], strict=True)) == [(1, 0), (3, 0)]
+    assert set(blocks.rs["seed"]) == set(blocks.cis["seed"]) == {0}
+    own = {False: 0, True: 1}  # none in common: better than nothing
+    apart = replace(loaded, summaries=all_runs[all_runs["seed"] == deep.map(own)])
+    [blocks] = find_sweeps(runs, apart, "blocks", "fig8")
+    assert list(zip(blocks.titan["at"], blocks.titan["seed"], strict=True)) == [(1, 0), (3, 1)]
 
 
 def test_c_is_with_another_rule_is_no_reference(runs, configure, tmp_path):

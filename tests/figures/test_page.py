@@ -130,7 +130,7 @@ def test_the_headline_counts_verdicts_and_contradictions_apart():
     lines = headline(found, findings(found))
     assert lines[0] == (
         "Of the paper's 3 claims, 1 hold, 0 hold in direction only, 2 do not hold, "
-        "0 are undecided, 0 are not tested."
+        "0 point the other way, 0 are undecided, 0 are not tested."
     )
     assert "Titan ends above random selection" in lines[1]
     assert "9 runs in 1 setting, with at most 3 seeds" in lines[2]

@@ -34,8 +34,9 @@ SOME = [
 def test_the_title_counts_claims_and_contradictions_apart():
     assert verdict_table(SOME, Verdict.FAILS).title == count_line(SOME)
     assert count_line(SOME) == (
-        "4 claims: 2 holds (1 by definition), 1 direction only, 0 does not hold, 0 undecided, "
-        "1 not tested. Of 2 pairs of the paper's numbers that should agree, 1 do not"
+        "4 claims: 2 holds (1 by definition), 1 direction only, 0 does not hold, "
+        "0 other direction, 0 undecided, 1 not tested. Of 2 pairs of its numbers that should "
+        "agree, 1 do not"
     )
     assert "definition" not in count_line(SOME[2:])
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from titan_repro.analysis.comparison import order_labels
 from titan_repro.analysis.statistics import (
+    FEWEST_FLIPPED,
     MOST_FLIPPED,
     Interval,
     holm,
@@ -24,8 +25,8 @@ class Gain:
     """What one selector gains, in points of final accuracy on the whole test set.
 
     deltas: (n,) one a seed. interval: of their mean, 95 %, by the t distribution.
-    p: exact sign flip, adjusted by Holm for the selectors of the setting with two seeds or more;
-        NaN for the others, as one seed tests nothing and would only weaken the other tests.
+    p: exact sign flip, adjusted by Holm for the selectors of the setting with FEWEST_FLIPPED seeds
+        or more; NaN for the others, whose tests can find nothing and would only weaken these.
     """
 
     label: str
@@ -48,7 +49,7 @@ def gains(runs: pd.DataFrame, reference: str) -> list[Gain]:
     labels = [label for label in order_labels(runs["label"]) if label != reference]
     selector_of = dict(zip(runs["label"], runs["selector"], strict=True))
     deltas = {label: _deltas(accuracy, label, reference) for label in labels}
-    tested = [label for label in labels if 2 <= len(deltas[label]) <= MOST_FLIPPED]
+    tested = [label for label in labels if FEWEST_FLIPPED <= len(deltas[label]) <= MOST_FLIPPED]
     adjusted = holm([sign_flip_p(deltas[label]) for label in tested])
     p_of = dict(zip(tested, adjusted, strict=True))
     return [

@@ -52,6 +52,9 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 MOST_FLIPPED = 16
 """Deltas up to which all sign flips are tried: 65,536."""
 
+FEWEST_FLIPPED = 6
+"""Deltas from which on a test by sign flips can pass 0.05: n of them give 2 / 2^n at the least."""
+
 
 def sign_flip_p(deltas: ArrayLike) -> float:
     """Return the exact two-sided p value of paired deltas (n,) for no difference.

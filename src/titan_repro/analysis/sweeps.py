@@ -15,7 +15,10 @@ from titan_repro.errors import RunFolderError
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs of one setting. Rows are those of `Runs.summaries`.
+    """Runs of one setting, of the seeds that every value of the choice has, where there are such.
+
+    Without that, values would differ by their seeds: a seed moves an accuracy by more than they do.
+    Rows are those of `Runs.summaries`.
 
     titan: with a column `at`, the value of the choice that is swept, ascending.
     rs: random selection. cis: C-IS on every sample, by the same rule as this Titan's.
@@ -58,6 +61,9 @@ def find_sweeps(folder: Path, runs: Runs, key: str, experiment: str) -> list[Swe
 
 
 def _sweep(family: pd.DataFrame, group: pd.DataFrame, rest: pd.DataFrame) -> Sweep:
+    seeds = set.intersection(*(set(own["seed"]) for _, own in family.groupby("at")))
+    if seeds:
+        family, group, rest = (of[of["seed"].isin(seeds)] for of in (family, group, rest))
     policy = family["choices"].iloc[0].get("policy")
     same_rule = group["choices"].map(lambda choices: choices.get("policy") == policy)
     return Sweep(

@@ -110,9 +110,10 @@ def gain_over_best(question: Question, evidence: ClaimEvidence) -> list[ClaimFin
     lean = lean_of(range_of(gains[best]), question.rule.threshold, question.sign)
     command = pairs[best].command(ours, *others)
     unknown = f"no runs of {', '.join(missing)}" if missing else ""
-    limit = joined(limit, unknown)
     found = _finding(gains[best], pairs[best], rounds, command, against, lean, limit=limit)
-    return [replace(found, note=joined(found.note, f"the best other is {best.selector}"))]
+    one_sided = joined(unknown, found.one_sided)
+    note = joined(found.note, f"the best other is {best.selector}")
+    return [replace(found, one_sided=one_sided, note=note)]
 
 
 def between_streams(question: Question, evidence: ClaimEvidence) -> list[ClaimFinding]:
@@ -184,14 +185,15 @@ def _finding(
     limit: str = "",
     data: bool = False,
 ) -> ClaimFinding:
-    """Return a finding; seeds that diverged have no accuracy, so that the others alone limit it."""
+    """Return a finding; seeds that diverged have no accuracy: by the others no claim holds."""
     return ClaimFinding(
         value=interval.estimate if interval.number else None,
         interval=range_of(interval),
         seeds=interval.number,
         against=against,
         lean=lean,
-        limit=joined(limit, _diverged(pair)),
+        limit=limit,
+        one_sided=_diverged(pair),
         runs=pair.runs,
         note=joined(pair.note(rounds, data=data), _curve_note(pair, rounds, against)),
         command=command,

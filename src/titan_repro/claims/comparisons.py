@@ -4,6 +4,8 @@ A claim holds only if at least three seeds are behind it (or none are needed), i
 the paper's number by the rule's comparison, and nothing limits it to a direction. It has the
 direction only if its interval lies wholly on the paper's side of the threshold. It does not hold if
 the interval lies wholly on the other side, or excludes the paper's number without a direction.
+What limits a finding (another data set, constants fitted to the paper) limits it either way: it has
+the other direction then, and refutes nothing.
 """
 
 from enum import StrEnum
@@ -21,6 +23,7 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     DIRECTION = "direction only"
     FAILS = "does not hold"
+    AGAINST = "other direction"
     UNDECIDED = "undecided"
     NOT_TESTED = "not tested"
 
@@ -34,10 +37,12 @@ def verdict(question: Question, found: ClaimFinding) -> Verdict:
     side, met = _side(found.lean), _meets(question, found)
     if question.rule.comparison == "match" and _comparable(found) and side < 0:
         side = 0  # the number itself decides; its direction can only speak for the claim
-    if met and not found.limit:
+    if met and not found.limited:
         return Verdict.HOLDS
     if side > 0:
         return Verdict.DIRECTION
+    if side < 0 and found.limit:
+        return Verdict.AGAINST
     if side < 0 or met is False:
         return Verdict.FAILS
     return Verdict.UNDECIDED
@@ -51,7 +56,7 @@ def _side(lean: Range | None) -> int:
 
 
 def _comparable(found: ClaimFinding) -> bool:
-    return found.against is not None and not found.limit
+    return found.against is not None and not found.limited
 
 
 def _meets(question: Question, found: ClaimFinding) -> bool | None:
@@ -65,7 +70,7 @@ def _meets(question: Question, found: ClaimFinding) -> bool | None:
         case "arrival":
             close = found.against is not None and _within((found.value,) * 2, found.against, rule)
             return (on_side and close) or None
-        case _ if found.against is None or found.limit:
+        case _ if found.against is None or found.limited:
             return None
         case "match":
             return _within(ends, found.against, rule)

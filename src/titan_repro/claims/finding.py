@@ -16,7 +16,9 @@ class ClaimFinding:
     seeds: behind it. exact: no seeds are needed, as in arithmetic and on a modelled board.
     against: the paper's number that it may be held against; None: only the direction can be.
     lean: range of what shows the direction, above 0 on the paper's side; None: no direction.
-    limit: why it shows a direction at best, "" if the claim may hold by it.
+    limit: why it shows a direction at best, either way, "" if the claim may hold or fail by it.
+    one_sided: why the claim cannot hold by it, though it may fail: seeds that diverged or never got
+        there, rounds of a pipeline counted as if it cost nothing.
     runs: ids of the runs behind it. note: what is missing or differs. command: that makes it.
     """
 
@@ -28,9 +30,15 @@ class ClaimFinding:
     against: float | None = None
     lean: Range | None = None
     limit: str = ""
+    one_sided: str = ""
     runs: tuple[str, ...] = ()
     note: str = ""
     command: str = ""
+
+    @property
+    def limited(self) -> bool:
+        """Whether the claim cannot hold by it."""
+        return bool(self.limit or self.one_sided)
 
     def of(self, part: str) -> "ClaimFinding":
         """Return the same finding as that of a part."""

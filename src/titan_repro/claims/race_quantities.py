@@ -78,7 +78,7 @@ def speedup_over_best(question: Question, evidence: ClaimEvidence) -> list[Claim
     return [
         replace(
             found,
-            limit=joined(found.limit, f"no runs of {missing}" if missing else ""),
+            one_sided=joined(found.one_sided, f"no runs of {missing}" if missing else ""),
             note=joined(found.note, f"the best other is {best.selector}"),
             command=pairs[best].command(ours, *others),
         )
@@ -146,7 +146,8 @@ def _found(
         seeds=interval.number,
         against=against,
         lean=lean,
-        limit=joined(price.limit, short, told),
+        limit=joined("" if price.least else price.limit, short),
+        one_sided=joined(price.limit if price.least else "", told),
         runs=pair.runs,
         note=_note(question, pair),
     )

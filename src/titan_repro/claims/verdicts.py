@@ -14,7 +14,13 @@ from titan_repro.paper.published import Claim
 
 __all__ = ["Judgement", "Verdict", "count", "judge", "judgement", "judgements"]
 
-WEAKEST_FIRST = (Verdict.FAILS, Verdict.UNDECIDED, Verdict.DIRECTION, Verdict.HOLDS)
+WEAKEST_FIRST = (
+    Verdict.FAILS,
+    Verdict.AGAINST,
+    Verdict.UNDECIDED,
+    Verdict.DIRECTION,
+    Verdict.HOLDS,
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ def judgement(asked: Question, found: Sequence[ClaimFinding]) -> Judgement:
         joined(
             decisive.part if len(found) > 1 and tested else "",
             decisive.limit,
+            decisive.one_sided,
             decisive.note,
             f"not tested: {without}" if tested and missing else "",
         ),

@@ -49,8 +49,8 @@ def count_line(judged: Sequence[Judgement]) -> str:
     words = words.replace(" holds", f" holds ({trivial} by definition)", 1) if trivial else words
     apart = count(own)[Verdict.FAILS]
     return (
-        f"{len(claims)} claims: {words}. Of {len(own)} pairs of the paper's numbers that should "
-        f"agree, {apart} do not"
+        f"{len(claims)} claims: {words}. Of {len(own)} pairs of its numbers that should agree, "
+        f"{apart} do not"
     )
 
 

@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,8 @@ NOTES = (
     "Effect: final accuracy on the whole test set less that of the default Titan with the same "
     "seed, in points: mean over seeds and 95 % interval by the t distribution (none of one seed). "
     "An interval is its own line's: of 20 changes without an effect, one leaves out 0 by chance. "
-    "p: exact sign flip, two-sided, adjusted by Holm for all lines of a table; of several lines, 6 "
-    "seeds cannot pass 0.05. no pair: no seed at which both finished. Other selectors stand first; "
+    "Tests by sign flips are left out, as 6 seeds cannot pass 0.05 where so many changes are "
+    "tested. no pair: no seed at which both finished. Other selectors stand first; "
     "keys are ranked by their largest effect, whatever its interval.",
 )
 LATER = "Only runs that go on as far; ranked at fewer rounds above."
@@ -80,12 +79,11 @@ def _table(one: FamilyEffects, notes: Sequence[str]) -> Table:
             effect.gain.label,
             str(effect.gain.interval.number),
             with_interval(effect.gain.interval) if effect.gain.interval.number else "no pair",
-            "" if isnan(effect.gain.p) else f"{effect.gain.p:.3f}",
             str(effect.diverged or ""),
         ]
         for effect in one.effects
     ]
-    header = ("changed", "seeds", "effect, points", "p", "diverged")
+    header = ("changed", "seeds", "effect, points", "diverged")
     later = [LATER] if one.later else []
     return Table(f"Effects: {setting_title(one.group)}", header, rows, [*later, *notes])
 

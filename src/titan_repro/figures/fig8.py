@@ -33,7 +33,7 @@ NOTES = (
     "Latency: milliseconds of an arriving sample in the coarse filter, or in C-IS on every sample; "
     "measured: by experiment=fig6, none where it has not measured this model block by block; the "
     "board's: modelled. Speed-up: of the filter over C-IS. Accuracy: final, on the whole test set, "
-    "mean and range over the seeds that finished.",
+    "mean and range over the seeds that finished, of those that every number of blocks has.",
 )
 
 

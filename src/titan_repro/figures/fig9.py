@@ -41,7 +41,8 @@ NOTES = (
     "Saved: until the accuracy at which random selection of the same seed ended, one less the "
     "rounds, or the time, over random selection's, mean and range over the seeds that got there "
     "(arrived, of those with a target); time: modelled, Titan pipelined. Accuracy: final, on the "
-    "whole test set. Paper: time, ranges over its models.",
+    "whole test set. Seeds: those that every number of candidates has. Paper: time, ranges over "
+    "its models.",
 )
 
 

@@ -50,9 +50,8 @@ NOTES = (
     "Gain: final accuracy on the whole test set less that of the run of rs (or stratified) with "
     "the same seed, in points: mean over seeds and 95 % interval by the t distribution (none of "
     "one seed). p: exact sign flip, two-sided, adjusted by Holm for the selectors with a p in "
-    "the column; none of one seed. "
-    "n seeds give 2 / 2^n at the least before that: 5 cannot pass 0.05, nor can 6 where several "
-    "selectors are tested.",
+    "the column; none of fewer than 6 seeds: n seeds give 2 / 2^n at the least, so that 5 cannot "
+    "pass 0.05, nor can 6 where several selectors are tested.",
 )
 
 

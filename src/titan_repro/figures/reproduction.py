@@ -69,7 +69,7 @@ def _by_source(judgements: Sequence[Judgement]) -> Table:
 
 def _decided(judgements: Sequence[Judgement]) -> Table:
     """Return the claims with a verdict other than "not tested" or "undecided"."""
-    shown = (Verdict.HOLDS, Verdict.DIRECTION, Verdict.FAILS)
+    shown = (Verdict.HOLDS, Verdict.DIRECTION, Verdict.FAILS, Verdict.AGAINST)
     rows = [
         [
             each.claim.id,

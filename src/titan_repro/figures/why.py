@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from titan_repro.analysis.load import load_runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.variance import VarianceRecord, load_variance
 from titan_repro.analysis.worth import COMPARED, MeasuredSetting, runs_beside
 from titan_repro.errors import RunFolderError
+from titan_repro.figures.gain import EXPERIMENTS as CAMPAIGN
+from titan_repro.figures.gain import FURTHER as MORE
 from titan_repro.figures.gain import with_interval
 from titan_repro.figures.pictures import logarithmic
+from titan_repro.figures.planned import shown_runs
 from titan_repro.figures.style import LOOKS, Look, colour, pyplot
 from titan_repro.figures.table import Table
 from titan_repro.figures.titles import setting_title
@@ -65,10 +67,13 @@ def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
         known = longest.get(record.title)
         if known is None or len(record.states) > len(known.states):
             longest[record.title] = record
-    try:
-        summaries, remark = load_runs(source).summaries, ""
+    summaries, remark = pd.DataFrame(), "No gains: no runs of the campaign."
+    try:  # not those of other sweeps, of which most may be shorter
+        shown = shown_runs(source, CAMPAIGN, further=MORE, else_all=True)
+        if shown.runs is not None:
+            summaries, remark = shown.runs.summaries, ""
     except RunFolderError as error:
-        summaries, remark = pd.DataFrame(), f"No gains: {error}."
+        remark = f"No gains: {error}."
     return Data(
         [MeasuredSetting(each, runs_beside(summaries, each)) for each in longest.values()], remark
     )

@@ -15,6 +15,7 @@ SIGNS = {
     Verdict.HOLDS: "\N{CHECK MARK}",
     Verdict.DIRECTION: "\N{ALMOST EQUAL TO}",
     Verdict.FAILS: "\N{MULTIPLICATION X}",
+    Verdict.AGAINST: "\N{LEFTWARDS ARROW}",
     Verdict.UNDECIDED: "?",
     Verdict.NOT_TESTED: "\N{EN DASH}",
 }
@@ -25,6 +26,7 @@ PLURAL = {
     Verdict.HOLDS: "hold",
     Verdict.DIRECTION: "hold in direction only",
     Verdict.FAILS: "do not hold",
+    Verdict.AGAINST: "point the other way",
     Verdict.UNDECIDED: "are undecided",
     Verdict.NOT_TESTED: "are not tested",
 }
@@ -83,7 +85,7 @@ def claim_rows(evidence: Evidence, found: Sequence[Origin]) -> list[ClaimRow]:
 
 
 def verdict_counts(judgements: Sequence[Judgement]) -> list[tuple[Verdict, int]]:
-    """Return how many claims have each verdict, all five in their order."""
+    """Return how many claims have each verdict, all six in their order."""
     counts = Counter(judgement.verdict for judgement in judgements)
     return [(verdict, counts[verdict]) for verdict in Verdict]
 
