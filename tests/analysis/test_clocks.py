@@ -67,6 +67,11 @@ def test_what_was_not_measured_has_no_time(clock, selector, more, why):
         ms(clock, selector, **more)
 
 
+def test_a_pipelined_round_takes_no_less_than_the_training_that_it_has(clock):
+    clock.costs.content["rounds"]["measured"]["titan_pipelined_ms"]["median"] = 18.0  # rs: 20
+    assert ms(clock, "titan", **TITAN) == 20
+
+
 def test_keys_that_a_run_does_not_have_are_not_compared(clock):
     assert ms(clock, "rs", **{"config.batch_size": float("nan")}) == 20
     assert ms(clock, "rs", **VELOCITY, **{"config.stream.source.velocity": float("nan")}) == 20
