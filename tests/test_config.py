@@ -16,6 +16,9 @@ from titan_repro.runs.build import build_network, build_selector
 
 BAD_VALUES = [
     ("seed=-1", "seed", "-1"),
+    ("seed=3000000000", "seed", "2147483647"),
+    ("task.name=../evil", "task.name", "a name without /"),
+    ("model.name=..", "model.name", "a name without /"),
     ("rounds=0", "rounds", "0"),
     ("batch_size=0", "batch_size", "0"),
     ("learning_rate=0", "learning_rate", "0"),

@@ -156,9 +156,16 @@ def one_of(key: str, *names: str) -> Rule:
     return Rule(key, ", ".join(names), lambda v: v in names)
 
 
+def _is_folder_name(value: Any) -> bool:
+    return isinstance(value, str) and "/" not in value and value.strip() not in ("", ".", "..")
+
+
+MOST = 2**31 - 1
+"""Of seeds and rounds: what a column of an export holds."""
+
 RULES = (
-    whole("seed", 0, 2**62),
-    whole("rounds", 1),
+    whole("seed", 0, MOST),
+    whole("rounds", 1, MOST),
     whole("batch_size", 1),
     real("learning_rate", 0, 1e9),
     real("learning_rate_decay", 0, 1),
@@ -190,7 +197,10 @@ RULES = (
     Rule("checkpoint_seconds", "finite numbers of at least 0", lambda v: _number(v) and v >= 0),
     whole("device.threads", 1, 1024),
     Rule("paths.runs", "a folder", lambda v: isinstance(v, str) and v.strip() != ""),
-    Rule("selector.name", "a name without /", lambda v: isinstance(v, str) and "/" not in v),
+    *(
+        Rule(f"{group}.name", "a name without /, not empty, . or ..", _is_folder_name)
+        for group in ("task", "model", "selector")
+    ),
     one_of("executor.name", "inline", "processes"),
     real("executor.timeout_seconds", 0),
     *(share(f"idle.{key}") for key in ("share", "high", "low", "start")),

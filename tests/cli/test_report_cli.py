@@ -171,3 +171,21 @@ def test_help_names_the_commands(capsys, monkeypatch):
     assert status == 0
     assert "compare" in out
     assert "table1" in out
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "said"),
+    [
+        (int, 1, "titan-report: TypeError: int() argument "),
+        (interrupted, 130, "titan-report: interrupted\n"),
+    ],
+)
+def test_what_nobody_expected_is_one_line(monkeypatch, capsys, tmp_path, call, status, said):
+    monkeypatch.setattr(report, "_compare", call)
+    found, out, err = told(capsys, "compare", tmp_path)
+    assert (found, out, err.count("\n")) == (status, "", 1)
+    assert err.startswith(said)

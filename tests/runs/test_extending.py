@@ -134,6 +134,20 @@ def test_crashed_while_it_was_extended_a_run_goes_on(configure, at_once, checkpo
     assert_as_at_once(run(longer), at_once(*SHORT, *REMEMBERING, "rounds=33"))
 
 
+@pytest.mark.parametrize("name", ["rounds.parquet", "evaluations.csv"])
+def test_a_run_whose_files_have_changed_is_not_extended(configure, name):
+    """They would become part of the longer run, with checksums of its own."""
+    folder = run(configure(*SHORT, "selector=rs", "rounds=12")).folder
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole + b"0")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=f"{name} is not as it was when the run ended"):
+        run(configure(*SHORT, "selector=rs", "rounds=24"))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    (folder / name).write_bytes(whole)
+    assert run(configure(*SHORT, "selector=rs", "rounds=24")).summary["rounds_done"] == 24
+
+
 def test_killed_while_it_was_extended_a_run_goes_on(configure, at_once):
     run(configure(*SHORT, *REMEMBERING, "rounds=12"))
     longer = configure(*SHORT, *REMEMBERING, "rounds=24")

@@ -14,6 +14,7 @@ from titan_repro.cli.report_documents import add_documents
 from titan_repro.cli.report_runs import add_commands
 from titan_repro.cli.version import ShowVersion
 from titan_repro.errors import ConfigurationError, UserError
+from titan_repro.failures import as_user_error
 
 if TYPE_CHECKING:
     from titan_repro.analysis.load import Runs
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Console entry point. Exit status 0, or 2 with one line for something to mend."""
+    """Console entry point.
+
+    Exit status 0, or one line and: 2 something to mend, 1 this program failed, 130 interrupted.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -35,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read the tables has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("titan-report: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        failure = as_user_error(error)
+        print(f"titan-report: {failure}", file=sys.stderr)
+        sys.exit(failure.exit_status)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -89,17 +89,17 @@ class RunFolder:
     def completed(self, rounds: int) -> dict[str, Any] | None:
         """Return the summary if nothing is left to run for `rounds` rounds, else None.
 
-        The files of a run that has ended are held against their checksums. What a process that was
-        killed while finishing left behind is removed, if that is possible.
+        The files of a run that has ended are held against their checksums, also if it is to go on:
+        what has changed must not become part of a longer run. What a process that was killed while
+        finishing left behind is removed, if that is possible.
         """
+        self.verify()
         summary = self.summary()
         if not covers(summary, rounds):
             return None
-        if is_final(summary):
-            self.verify()
-            if self._leftovers():
-                with suppress(RunFolderError), self.claim():  # claiming tidies; the result is whole
-                    pass
+        if is_final(summary) and self._leftovers():
+            with suppress(RunFolderError), self.claim():  # claiming tidies; the result is whole
+                pass
         return summary
 
     def verify(self) -> None:
