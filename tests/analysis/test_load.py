@@ -8,6 +8,7 @@ import pytest
 
 from stopping import StopAfter
 from tasks.speech_files import write_folder
+from titan_repro.analysis import load
 from titan_repro.analysis.load import LeftOut, Runs, at_rounds, load_runs
 from titan_repro.errors import RunFolderError
 from titan_repro.figures.titles import setting_title
@@ -49,6 +50,12 @@ def test_a_selector_is_called_by_its_name_and_by_choices_that_differ(make):
     assert runs.summaries["setting"].nunique() == 1
     assert set(runs.curves["label"]) == set(runs.summaries["label"])
     assert len(runs.curves) == 5 * 3
+
+
+def test_a_whole_number_is_the_same_choice_as_int_and_as_float():
+    own = {"policy": {"share": 1.0, "rate": 0.5, "flag": True}, "delay": 1}
+    expected = {"policy.share": "1", "policy.rate": "0.5", "policy.flag": "True", "delay": "1"}
+    assert load._flatten(own) == expected
 
 
 def test_what_most_runs_of_a_selector_have_is_not_in_their_names(make):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from handmade import costs, write_costs
 from titan_repro.analysis.load import load_runs
 from titan_repro.analysis.spread import Spread
-from titan_repro.analysis.sweeps import find_sweeps
+from titan_repro.analysis.sweeps import find_sweeps, load_sweeps
 from titan_repro.cli.report import main, replay_on
 from titan_repro.errors import ConfigurationError, RunFolderError
 from titan_repro.figures import fig8, fig9
@@ -253,6 +253,17 @@ def test_a_sweep_has_only_the_seeds_that_every_value_has(runs):
     apart = replace(loaded, summaries=all_runs[all_runs["seed"] == deep.map(own)])
     [blocks] = find_sweeps(runs, apart, "blocks", "fig8")
     assert list(zip(blocks.titan["at"], blocks.titan["seed"], strict=True)) == [(1, 0), (3, 1)]
+
+
+def test_rounds_are_those_of_the_sweep_whatever_else_was_run(runs, configure, tmp_path):
+    copied = copy_as(runs, tmp_path / "copied")
+    before = load_sweeps(copied).summaries
+    for seed in range(12):
+        longer = ("rounds=10", "selector=titan", "filter.score=random", f"seed={seed}")
+        run(configure(*TINY[1:], *longer, f"paths.runs={copied}"))
+    found = load_sweeps(copied).summaries
+    assert set(found["run_id"]) == set(before["run_id"])
+    assert set(found["rounds"]) == {8}
 
 
 def test_c_is_with_another_rule_is_no_reference(runs, configure, tmp_path):

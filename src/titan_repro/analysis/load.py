@@ -275,6 +275,8 @@ def _tells_settings_apart(column: str) -> bool:
 
 
 def _flatten(node: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(node, float) and node.is_integer():
+        return {prefix: str(int(node))}  # 1 and 1.0 name one run
     if not isinstance(node, dict):
         return {prefix: str(node)}
     flat: dict[str, str] = {}

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from titan_repro.analysis.load import Runs
+from titan_repro.analysis.load import Runs, runs_at
 from titan_repro.analysis.spread import Spread
 from titan_repro.errors import RunFolderError
+from titan_repro.records.collect import collect
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,30 @@ class Sweep:
     def model(self) -> str:
         """The model's name."""
         return str(self.titan["model"].iloc[0])
+
+
+KEYS = ("blocks", "filter.budget")
+"""Choices that figures 8 and 9 sweep."""
+
+
+def load_sweeps(source: Path) -> Runs:
+    """Read the runs below `source` that sweeps over KEYS are made of, with their rs and C-IS.
+
+    Rounds are counted as `load_runs` does, but of these runs alone: others of the same settings may
+    be more, and longer. Raises RunFolderError if there are none.
+    """
+    found = collect(source)
+    table = found.table()
+    own = set(table.loc[table["selector"].isin(["rs", "cis"]), "run_id"])
+    titan = table[table["selector"] == "titan"]
+    for key in KEYS:
+        values = titan["choices"].map(lambda choices, key=key: _value(choices, key))
+        others = titan["choices"].map(lambda choices, key=key: _without(choices, key))
+        own |= set(titan.loc[values.map(lambda value: isinstance(value, str)), "run_id"])
+        for _, family in titan.assign(at=values).groupby([titan["setting"], others], sort=False):
+            if family["at"].nunique() > 1:
+                own |= set(family["run_id"])
+    return runs_at(found, only=own)
 
 
 def find_sweeps(folder: Path, runs: Runs, key: str, experiment: str) -> list[Sweep]:

@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from titan_repro.analysis.costs import Costs, find_costs
-from titan_repro.analysis.load import Runs, load_runs, velocity
+from titan_repro.analysis.load import Runs, velocity
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.sample_latency import modelled_latency
 from titan_repro.analysis.spread import Spread
-from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
+from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps, load_sweeps
 from titan_repro.boards.cost_model import Board
 from titan_repro.errors import ConfigurationError
 from titan_repro.figures.costs_table import digits
@@ -103,7 +103,7 @@ def read(source: Path, replay: Replay) -> Data:
     board = replay.device.board
     if board is None:
         raise ConfigurationError(f"device: found {replay.device.name}; allowed: a modelled device")
-    loaded = load_runs(source)
+    loaded = load_sweeps(source)
     sweeps = find_sweeps(source, loaded, "blocks", "fig8")
     costs = find_costs(source)
     found = [

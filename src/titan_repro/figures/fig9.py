@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from titan_repro.analysis.clocks import BoardClock, timed
-from titan_repro.analysis.load import Runs, load_runs
+from titan_repro.analysis.load import Runs
 from titan_repro.analysis.replay import Replay
 from titan_repro.analysis.spread import Spread
-from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps
+from titan_repro.analysis.sweeps import Sweep, accuracies, find_sweeps, load_sweeps
 from titan_repro.analysis.time_to_accuracy import COMPARED, Outcome, time_to_rs
 from titan_repro.figures.pictures import rows_of_two
 from titan_repro.figures.spreads import RANGE, band, errors, spread_cells
@@ -87,7 +87,7 @@ def load(source: Path, replay_on: Callable[[str], Replay]) -> Data:
 
     Raises RunFolderError if there are none.
     """
-    replay, runs = replay_on("device=jetson_nano"), load_runs(source)
+    replay, runs = replay_on("device=jetson_nano"), load_sweeps(source)
     sweeps = find_sweeps(source, runs, "filter.budget", "fig9")
     return Data([_read(sweep, runs, replay) for sweep in sweeps], replay.device.name)
 
