@@ -31,7 +31,9 @@ def test_the_command_itself_answers_so_too(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "titan-run: rounds: found 0; allowed: whole numbers of at least 1\n"
+    assert done.stderr == (
+        "titan-run: rounds: found 0; allowed: whole numbers of at least 1, at most 2147483647\n"
+    )
 
 
 HELP_WITHOUT_TORCH = """

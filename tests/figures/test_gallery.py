@@ -30,6 +30,7 @@ def export_of(folder, *wanted):
         if run.summary["task"] == "dsads"
         and run.summary["rounds_done"] == 20_000
         and (run.summary["selector"], run.summary["seed"]) in wanted
+        and run.config["filter"]["quota"] == "per_class_proportional"
     ]
     assert len(runs) == len(wanted)
     write_export([prepare(run) for run in runs], folder)

@@ -31,6 +31,7 @@ def test_what_is_left_to_the_table_is_named_once_below():
     ]
     name_below(figure, groups)
     assert figure.get_supxlabel() == "one seed, in the table alone: a on x and b on x"
+    pyplot().close(figure)
 
 
 def test_effects_of_one_seed_have_no_panel():
