@@ -101,7 +101,9 @@ def test_extended_twice_a_run_is_what_it_would_have_been_at_once(configure, at_o
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executors", [[INLINE] * 3, [PROCESSES] * 3], ids=["inline", "processes"])
-@pytest.mark.parametrize("overrides", [("selector=rs",), REMEMBERING], ids=["rs", "titan"])
+@pytest.mark.parametrize(
+    "overrides", [("selector=rs", "delay=1"), REMEMBERING], ids=["rs", "titan"]
+)
 def test_800_rounds_in_three_parts(configure, at_once, overrides, executors):
     extended = None
     for executor, rounds in zip(executors, (200, 400, 800), strict=True):
